@@ -1,0 +1,31 @@
+# Every library comes from the system (apt, Homebrew, vcpkg). docs/
+# dependencies.md says what each is for.
+find_package(Threads REQUIRED)
+find_package(fmt REQUIRED)
+find_package(nlohmann_json 3.10 REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
+find_package(CLI11 REQUIRED)
+
+# Highway and xxHash ship CMake packages in some distributions, and
+# pkg-config files in all.
+find_package(PkgConfig REQUIRED)
+function(ram_find_library alias cmake_package pkgconfig_module)
+  find_package(${cmake_package} QUIET CONFIG)
+  if(TARGET ${alias})
+    return()
+  endif()
+  string(MAKE_C_IDENTIFIER ${pkgconfig_module} id)
+  pkg_check_modules(${id} REQUIRED IMPORTED_TARGET GLOBAL ${pkgconfig_module})
+  add_library(${alias} ALIAS PkgConfig::${id})
+endfunction()
+ram_find_library(hwy::hwy hwy libhwy)
+ram_find_library(xxhash::xxhash xxHash libxxhash)
+
+if(RAM_BUILD_TESTS)
+  find_package(GTest REQUIRED)
+  include(GoogleTest)
+endif()
+if(RAM_BUILD_BENCH)
+  find_package(benchmark REQUIRED)
+endif()

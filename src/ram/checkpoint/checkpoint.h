@@ -1,0 +1,59 @@
+// A checkpoint on disk: a Hugging Face directory (one safetensors file, or
+// shards with an index) or a single .safetensors file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ram/base/file.h"
+#include "ram/checkpoint/model.h"
+
+namespace ram {
+
+class Checkpoint {
+ public:
+  // Opens and validates every header (no weights are read). Throws kIo,
+  // kCorrupt, kUnsupported.
+  static Checkpoint Open(const std::filesystem::path& path);
+
+  const std::filesystem::path& path() const { return path_; }
+  bool bare_file() const { return bare_file_; }
+  const Model& model() const { return model_; }
+
+  // The weight files, by name, in the order of Model::tensors.
+  const std::vector<std::string>& weight_files() const { return file_names_; }
+  const File& file(const std::string& name) const;
+  // config.json as it lies on disk; empty for a bare file.
+  const std::string& config_text() const { return config_text_; }
+  // Other files a runtime needs, that exist here: tokenizer*, vocab*,
+  // merges.txt, generation_config.json, chat_template*, special_tokens_map,
+  // preprocessor_config, *.model. Names, sorted.
+  std::vector<std::string> CompanionFiles() const;
+
+  // Raw bytes of a tensor.
+  void ReadTensor(uint32_t tensor, uint64_t byte_offset,
+                  std::span<std::byte> out) const;
+  // Rows [row, row + out.size() / cols) of a canonical matrix as floats, FP8
+  // blocks scaled. Thread-safe. For a transposed matrix this gathers.
+  void ReadRows(const Matrix& matrix, uint64_t row, std::span<float> out) const;
+
+  // Throws kIo when any file is not the one that was opened.
+  void CheckUnchanged() const;
+
+ private:
+  Checkpoint() = default;
+  std::filesystem::path path_;
+  bool bare_file_ = false;
+  std::string config_text_;
+  std::vector<std::string> file_names_;
+  std::map<std::string, std::unique_ptr<File>> files_;
+  Model model_;
+};
+
+}  // namespace ram

@@ -1,0 +1,103 @@
+// A checkpoint as one object without its bytes: which tensors there are, and
+// which canonical matrices they hold. Built from a directory, and again from a
+// manifest, by the same function.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ram/base/json.h"
+#include "ram/tensor/dtype.h"
+
+namespace ram {
+
+// A tensor as it lies in a file.
+struct TensorInfo {
+  std::string name;
+  std::string file;  // name relative to the checkpoint; may be empty (replay)
+  DType dtype = DType::kBF16;
+  std::vector<uint64_t> shape;
+  uint64_t offset = 0;  // absolute byte offset in `file`
+
+  uint64_t elements() const;  // validated not to overflow
+  uint64_t bytes() const;
+};
+
+// Which part of the model something belongs to.
+enum class Section : uint8_t { kText, kVision, kMtp };
+std::string_view SectionName(Section section);
+
+// A weight matrix [rows, cols] = [out, in] that is multiplied with activations
+// along cols, whatever the checkpoint's packing. Identified by `name`, or by
+// (layer, role, expert, part).
+//
+// Its source is a tensor seen as 2-D rows of `source_cols` (all leading
+// dimensions flattened); block b of `blocks` takes the block_rows rows from
+// first_row + b * block_stride on. Not transposed: blocks stacked, rows =
+// blocks * block_rows, cols = source_cols. Transposed: each block is
+// transposed first, rows = blocks * source_cols, cols = block_rows.
+struct Matrix {
+  std::string
+      name;  // canonical, e.g. "model.layers.0.mlp.experts.3.up_proj.weight"
+  std::string role;  // see docs/architecture.md, e.g. "down_proj", "router"
+  std::string part;  // of a fused tensor: "q", "gate", "embed_q"; else empty
+  int layer = -1;
+  int expert = -1;
+  Section section = Section::kText;
+  uint32_t tensor = 0;  // index into Model::tensors
+  uint64_t rows = 0;
+  uint64_t cols = 0;
+
+  uint64_t first_row = 0;
+  uint64_t block_rows = 0;
+  uint64_t block_stride = 0;
+  uint64_t blocks = 1;
+  uint64_t source_cols = 0;
+  bool transposed = false;
+
+  std::string norm;  // tensor name of the norm that feeds it; empty: none known
+
+  uint64_t weights() const { return rows * cols; }
+  // Rows r.. of the matrix are consecutive bytes of the file.
+  bool contiguous() const { return !transposed && blocks == 1; }
+};
+
+// What becomes of a tensor.
+enum class TensorUse : uint8_t {
+  kMatrices,    // holds one or more canonical matrices
+  kPlain,       // norms, biases, convolutions, tables: copied
+  kBlockScale,  // FP8 block scales, consumed with their weight
+  kIgnored,     // stored but never read by any runtime (e.g. rotary tables)
+};
+
+struct Model {
+  Json config;               // config.json; null for a bare file
+  std::string architecture;  // "Qwen3ForCausalLM"; "unknown" for a bare file
+  std::string model_type;    // "qwen3"
+  bool known = false;        // an architecture description was found
+  bool tied_head = false;    // the embedding is the head, too
+
+  std::vector<TensorInfo> tensors;    // by file, then by offset
+  std::vector<TensorUse> uses;        // parallel to tensors
+  std::vector<int64_t> block_scales;  // index of the scale tensor, or -1
+  std::vector<Section> sections;      // parallel to tensors
+  std::vector<Matrix> matrices;       // in the order of their tensors
+
+  uint64_t weights() const;  // all elements but block scales
+  DType main_dtype() const;  // the dtype that holds most weights
+  // Integer from config (text_config is looked into, too).
+  std::optional<uint64_t> ConfigUint(const char* key) const;
+};
+
+// Sorts the tensors by role into canonical matrices. Throws kCorrupt when
+// config.json contradicts the shapes (names config key, tensor, found,
+// expected), on zero experts, on empty matrices. An unknown architecture is
+// cut by shape and by the usual names, known = false. `source` names the
+// checkpoint in messages.
+Model DescribeModel(Json config, std::vector<TensorInfo> tensors,
+                    std::string_view source);
+
+}  // namespace ram

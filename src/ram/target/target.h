@@ -1,0 +1,104 @@
+// What a runtime can store: units that can have a precision of their own, the
+// schemes legal for each, names as the runtime wants them, exact bytes.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ram/checkpoint/model.h"
+#include "ram/quantization/scheme.h"
+#include "ram/tensor/dtype.h"
+
+namespace ram {
+
+// The smallest thing the target can give its own precision: one matrix, or a
+// stack of experts.
+struct Unit {
+  std::string name;  // module path in the output: "model.layers.0.mlp.up_proj"
+  std::vector<uint32_t> members;  // Model::matrices, in storage order
+  // Shape of the output weight before packing: members share rows x cols, and
+  // `shape` is [rows, cols], [experts, rows, cols] or [heads, rows, cols].
+  std::vector<uint64_t> shape;
+  uint64_t rows = 0;  // of all members together
+  uint64_t cols = 0;
+  std::string role;
+  int layer = -1;
+  DType kept_dtype = DType::kBF16;  // of 16-bit weights and of scales
+  std::vector<Scheme> legal;        // ascending bits, then descending group
+                                    // size; the last is always 16-bit float
+
+  uint64_t weights() const { return rows * cols; }
+  uint64_t bytes(const Scheme& scheme) const {
+    return SchemeBytes(scheme, rows, cols);
+  }
+};
+
+// A tensor that is copied, or cast to a 16-bit type.
+struct PlainTensor {
+  uint32_t tensor = 0;  // Model::tensors
+  std::string name;
+  DType dtype = DType::kBF16;
+  std::vector<uint64_t> shape;
+  // Some runtimes want another layout of the same elements.
+  enum class Change : uint8_t {
+    kNone,
+    kMoveAxis21,
+    kAddOne
+  } change = Change::kNone;
+};
+
+struct DroppedTensor {
+  std::string tensor;
+  std::string why;
+};
+
+struct TargetLayout {
+  std::vector<Unit> units;         // in the order of their first member
+  std::vector<PlainTensor> plain;  // in the order of their tensors
+  std::vector<DroppedTensor> dropped;
+};
+
+// A tensor in an output file.
+struct StoredTensor {
+  enum class Kind : uint8_t { kCodes, kScales, kBiases, kWeight, kPlain };
+  std::string name;
+  Kind kind;
+  uint32_t index;  // of the unit, or of the plain tensor
+  DType dtype;
+  std::vector<uint64_t> shape;
+  uint64_t offset = 0;  // absolute, in its file
+  uint64_t bytes = 0;
+};
+
+struct OutputFileLayout {
+  std::string name;
+  std::string prefix;  // length and header, ready to write
+  std::vector<StoredTensor> tensors;
+  uint64_t file_bytes = 0;
+};
+
+class Target {
+ public:
+  virtual ~Target() = default;
+  virtual std::string_view name() const = 0;
+  // Throws kUnsupported when the runtime cannot hold this model at all.
+  virtual TargetLayout Describe(const Model& model) const = 0;
+  // Every weight file, to the byte, for one scheme per unit.
+  virtual std::vector<OutputFileLayout> LayOutFiles(
+      const TargetLayout& layout, std::span<const Scheme> schemes) const = 0;
+  // config.json of the output, from the source's.
+  virtual std::string ConfigText(const Model& model, const TargetLayout& layout,
+                                 std::span<const Scheme> schemes) const = 0;
+};
+
+// "mlx", "native". Throws kUsage for an unknown name, listing the known ones.
+const Target& FindTarget(std::string_view name);
+
+// Bytes of all weight files together, headers included, without building them.
+uint64_t TotalFileBytes(std::span<const OutputFileLayout> files);
+
+}  // namespace ram
