@@ -1,6 +1,6 @@
 # Fails when a file of LAYER includes a header of a layer outside USES.
-separate_arguments(allowed UNIX_COMMAND "${USES}")
-list(APPEND allowed ${USES} ${LAYER})
+cmake_minimum_required(VERSION 3.25)
+set(allowed ${USES} ${LAYER})
 file(GLOB files ${DIR}/*.cc ${DIR}/*.h)
 set(wrong "")
 foreach(file IN LISTS files)
