@@ -1,0 +1,64 @@
+#include "ram/cli/allocate_options.h"
+
+#include "ram/base/byte_size.h"
+#include "ram/base/error.h"
+
+namespace ram {
+
+void AllocateArguments::AddTo(CLI::App& command) {
+  command
+      .add_option("--target", target,
+                  "Who will load it: mlx, or native (every matrix and expert "
+                  "its own precision)")
+      ->capture_default_str();
+  command
+      .add_option("--policy", policy,
+                  "optimal, uniform, ram-v1, ram-v2 or ram-v3")
+      ->capture_default_str();
+  command.add_option("--bits", bits, "Bits for uniform (default 4)");
+  command.add_option("--group-size", group_size,
+                     "Group size for uniform (default 64)");
+  command.add_option("--size", size,
+                     "Budget for all weight files, e.g. 16.2GiB or 500MB");
+  command.add_option("--bpw", bits_per_weight,
+                     "Budget in bits per weight, scales included");
+  command.add_flag("--min-safe", min_safe,
+                   "The smallest size with every unit at 9 dB or more and no "
+                   "more predicted loss than uniform 4-bit g64");
+  command.add_option("--encoder", encoder,
+                     "minmax (MLX's own rounding) or search (ours); default: "
+                     "minmax for uniform, else search");
+  command.add_option("--set", overrides,
+                     "Override units by name: 'PATTERN=BITS' or "
+                     "'PATTERN=BITS:GROUP', * and ? as wildcards, 16 leaves "
+                     "them; may be repeated");
+}
+
+AllocateOptions AllocateArguments::Options() const {
+  AllocateOptions options;
+  options.policy = ParsePolicy(policy);
+  if (options.policy != Policy::kUniform && (bits || group_size)) {
+    Fail(ErrorKind::kUsage,
+         "--bits and --group-size: found with policy {}, expected with "
+         "uniform (use --size, --bpw or --set)",
+         policy);
+  }
+  options.bits = bits.value_or(4);
+  options.group_size = group_size.value_or(64);
+  if (!size.empty()) options.size_bytes = ParseByteSize(size);
+  options.bits_per_weight = bits_per_weight;
+  options.min_safe = min_safe;
+  if (!encoder.empty()) {
+    options.encoder = ParseEncoder(encoder);
+    if (!options.encoder) {
+      Fail(ErrorKind::kUsage,
+           "--encoder: found '{}', expected minmax or search", encoder);
+    }
+  }
+  for (const std::string& text : overrides) {
+    options.overrides.push_back(ParseOverride(text));
+  }
+  return options;
+}
+
+}  // namespace ram

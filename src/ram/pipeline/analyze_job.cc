@@ -1,0 +1,37 @@
+#include "ram/pipeline/analyze_job.h"
+
+#include "ram/analysis/profile.h"
+#include "ram/base/output.h"
+#include "ram/pipeline/stopwatch.h"
+
+namespace ram {
+
+uint64_t WeightFileBytes(const Checkpoint& checkpoint) {
+  uint64_t bytes = 0;
+  for (const std::string& name : checkpoint.weight_files()) {
+    bytes += checkpoint.file(name).size_bytes();
+  }
+  return bytes;
+}
+
+AnalyzeJobResult RunAnalyze(const std::filesystem::path& model,
+                            const std::filesystem::path& out,
+                            const AnalyzeOptions& options, Progress& progress) {
+  const Checkpoint checkpoint = Checkpoint::Open(model);
+  OutputDirectory directory(out);
+  AnalyzeJobResult result;
+  result.source_bytes = WeightFileBytes(checkpoint);
+  Stopwatch watch;
+  {
+    ProfileWriter profile(checkpoint.model(), options, directory);
+    result.manifest = Analyze(checkpoint, options, &profile, progress);
+  }
+  directory.Write("manifest.json", ManifestToJson(result.manifest));
+  result.seconds = watch.Lap();
+  directory.Sync();
+  directory.Commit();
+  result.sync_seconds = watch.Lap();
+  return result;
+}
+
+}  // namespace ram
