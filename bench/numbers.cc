@@ -1,0 +1,500 @@
+// ./dev bench: the numbers this project promises, each measured by running
+// the programs as a user would and printed beside its floor: a plain read,
+// write or hash of the same bytes in the same run.
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ram/base/byte_size.h"
+#include "ram/base/digest.h"
+#include "ram/base/error.h"
+#include "ram/base/file.h"
+#include "ram/base/json.h"
+#include "ram/base/output.h"
+#include "ram/base/parallel.h"
+
+extern char** environ;
+
+namespace ram {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kBlock = uint64_t{4} << 20;
+constexpr double kGiB = 1073741824.0;
+
+struct Options {
+  fs::path programs;
+  fs::path configs;
+  fs::path work;
+  fs::path model = "models/wiki-dense";
+  bool full = false;
+  bool keep = false;
+  int repeat = 2;
+};
+
+double Now() {
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+// --- running a program -------------------------------------------------------
+
+struct Finished {
+  double seconds = 0;
+  double peak_bytes = 0;  // resident, mapped pages included
+  std::string out;
+  Json json() const { return ParseJson(out, "output of a program"); }
+};
+
+double MaxResidentBytes(const rusage& usage) {
+#ifdef __APPLE__
+  return static_cast<double>(usage.ru_maxrss);
+#else
+  return 1024.0 * static_cast<double>(usage.ru_maxrss);
+#endif
+}
+
+Finished RunProgram(const std::vector<std::string>& command) {
+  int ends[2];
+  if (pipe(ends) != 0) Fail(ErrorKind::kIo, "pipe: no pipe to be had");
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
+  posix_spawn_file_actions_addclose(&actions, ends[0]);
+  std::vector<char*> arguments;
+  for (const std::string& word : command) {
+    arguments.push_back(const_cast<char*>(word.c_str()));
+  }
+  arguments.push_back(nullptr);
+  const double start = Now();
+  pid_t child = 0;
+  const int error = posix_spawn(&child, arguments[0], &actions, nullptr,
+                                arguments.data(), environ);
+  posix_spawn_file_actions_destroy(&actions);
+  close(ends[1]);
+  if (error != 0) {
+    close(ends[0]);
+    Fail(ErrorKind::kIo, "{}: cannot start (./dev build)", command[0]);
+  }
+  Finished finished;
+  std::array<char, 65536> buffer;
+  ssize_t n = 0;
+  while ((n = read(ends[0], buffer.data(), buffer.size())) > 0) {
+    finished.out.append(buffer.data(), static_cast<size_t>(n));
+  }
+  close(ends[0]);
+  int status = 0;
+  rusage usage = {};
+  wait4(child, &status, 0, &usage);
+  finished.seconds = Now() - start;
+  finished.peak_bytes = MaxResidentBytes(usage);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    Fail(ErrorKind::kIo, "{}: ended with status {}", fmt::join(command, " "),
+         WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
+  }
+  return finished;
+}
+
+// --- floors ------------------------------------------------------------------
+
+std::vector<fs::path> WeightFiles(const fs::path& model) {
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(model)) {
+    if (entry.path().extension() == ".safetensors") files.push_back(entry);
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+uint64_t TotalBytes(const std::vector<fs::path>& files) {
+  uint64_t bytes = 0;
+  for (const fs::path& file : files) bytes += fs::file_size(file);
+  return bytes;
+}
+
+// Every byte of `files` through reused buffers, on all processors.
+double ReadSeconds(const std::vector<fs::path>& files) {
+  const int threads = ResolveThreads(0);
+  std::vector<std::vector<std::byte>> buffers(static_cast<size_t>(threads));
+  const double start = Now();
+  for (const fs::path& path : files) {
+    const File file = File::Open(path);
+    ParallelFor((file.size_bytes() + kBlock - 1) / kBlock, threads,
+                [&](uint64_t item, int worker) {
+                  auto& buffer = buffers[static_cast<size_t>(worker)];
+                  buffer.resize(kBlock);
+                  const uint64_t at = item * kBlock;
+                  file.ReadAt(at, std::span(buffer).first(std::min(
+                                      kBlock, file.size_bytes() - at)));
+                });
+  }
+  return Now() - start;
+}
+
+double HashSeconds(const std::vector<fs::path>& files) {
+  const double start = Now();
+  for (const fs::path& path : files) Sha256OfFile(path);
+  return Now() - start;
+}
+
+// Writes `bytes` bytes to a new file on all processors; not made durable, as
+// the time of the final sync is stated apart.
+double WriteSeconds(const fs::path& folder, uint64_t bytes) {
+  OutputDirectory out(folder / "plain-write");
+  const int threads = ResolveThreads(0);
+  const std::vector<std::byte> block(kBlock, std::byte{0x5a});
+  const double start = Now();
+  OutputFile& file = out.Create("data", bytes);
+  ParallelFor((bytes + kBlock - 1) / kBlock, threads, [&](uint64_t item, int) {
+    const uint64_t at = item * kBlock;
+    file.WriteAt(at, std::span(block).first(std::min(kBlock, bytes - at)));
+  });
+  return Now() - start;
+}
+
+// --- the lines ---------------------------------------------------------------
+
+class Report {
+ public:
+  // At least (or, with at_most, at most) `wanted`.
+  void Number(const std::string& what, double value, double wanted,
+              bool at_most, const std::string& unit, const std::string& floor) {
+    const bool reached = at_most ? value <= wanted : value >= wanted;
+    Line(what, fmt::format("{:.3f} {}", value, unit),
+         fmt::format("{} {:.3g}", at_most ? "<=" : ">=", wanted), floor,
+         reached);
+  }
+  void Fact(const std::string& what, const std::string& found,
+            const std::string& wanted) {
+    Line(what, found, wanted, "", found == wanted);
+  }
+  void Heading(const std::string& text) {
+    fmt::print("\n{}\n", text);
+    std::fflush(stdout);
+  }
+  int Finish() const {
+    fmt::print("\n{} of {} numbers reached\n", reached_, lines_);
+    return reached_ == lines_ ? 0 : 1;
+  }
+
+ private:
+  void Line(const std::string& what, const std::string& value,
+            const std::string& wanted, const std::string& floor, bool reached) {
+    fmt::print("  {:<44} {:>16}  wanted {:<15} {:<6} {}\n", what, value, wanted,
+               reached ? "ok" : "MISSED",
+               floor.empty() ? "" : "floor: " + floor);
+    std::fflush(stdout);
+    ++lines_;
+    reached_ += reached ? 1 : 0;
+  }
+  int lines_ = 0;
+  int reached_ = 0;
+};
+
+std::string FloorText(const char* what, double bytes, double floor_seconds,
+                      double seconds) {
+  return fmt::format("{} {:.2f} GB/s (x{:.2f} of its time)", what,
+                     bytes * 1e-9 / floor_seconds, seconds / floor_seconds);
+}
+
+// --- the measurements --------------------------------------------------------
+
+class Bench {
+ public:
+  explicit Bench(Options options) : options_(std::move(options)) {
+    fs::create_directories(options_.work);
+  }
+
+  int Run() {
+    Counting();
+    const std::vector<uint64_t> layers = options_.full
+                                             ? std::vector<uint64_t>{12, 24}
+                                             : std::vector<uint64_t>{1, 2};
+    // Speeds on what fits in the page cache.
+    const fs::path small = Made("qwen3-30b-a3b", layers[0]);
+    const std::vector<double> small_peaks = Speeds(small);
+    if (!options_.keep && !options_.full) fs::remove_all(small);
+    const fs::path large = Made("qwen3-30b-a3b", layers[1]);
+    Memory(small_peaks, large, layers);
+    if (!options_.keep) {
+      fs::remove_all(small);
+      fs::remove_all(large);
+    }
+    SameBytes();
+    return report_.Finish();
+  }
+
+ private:
+  std::string Program(const char* name) const {
+    return (options_.programs / name).string();
+  }
+  std::string Config(const char* model) const {
+    return (options_.configs / model / "config.json").string();
+  }
+  // A path that does not exist.
+  std::string Fresh(const char* name) const {
+    const fs::path path = options_.work / name;
+    fs::remove_all(path);
+    return path.string();
+  }
+
+  fs::path Made(const char* model, uint64_t layers) {
+    const fs::path path =
+        options_.work / fmt::format("{}-{}-layers", model, layers);
+    if (!fs::exists(path)) {
+      const Finished made =
+          RunProgram({Program("bench/make_checkpoint"), Config(model),
+                      path.string(), "--layers", std::to_string(layers)});
+      fmt::print("\nmade in {:.1f} s: {}", made.seconds, made.out);
+    }
+    return path;
+  }
+
+  void Counting() {
+    report_.Heading("Counting, from headers alone");
+    struct Known {
+      const char* model;
+      const char* tensors;
+      const char* weights;
+    };
+    for (const Known& known :
+         {Known{"qwen3-8b", "399", "8,190,735,360"},
+          Known{"qwen3-30b-a3b", "18,867", "30,532,122,624"}}) {
+      const std::string path = Fresh("headers-only");
+      RunProgram({Program("bench/make_checkpoint"), Config(known.model), path,
+                  "--headers-only"});
+      Finished best;
+      best.seconds = 1e9;
+      for (int i = 0; i < options_.repeat; ++i) {
+        Finished run = RunProgram({Program("ram"), "inspect", path, "--json"});
+        if (run.seconds < best.seconds) best = std::move(run);
+      }
+      const Json json = best.json();
+      const std::string name = known.model;
+      report_.Fact(name + ": tensors",
+                   FormatCount(json["tensors"].get<uint64_t>()), known.tensors);
+      report_.Fact(name + ": weights",
+                   FormatCount(json["weights"].get<uint64_t>()), known.weights);
+      report_.Number(name + ": inspect", best.seconds, 1.0, true, "s", "");
+    }
+    Allocation();
+    fs::remove_all(Fresh("headers-only"));
+  }
+
+  void Allocation() {
+    const std::string manifest = Fresh("manifest.json");
+    RunProgram(
+        {Program("bench/make_manifest"), Config("qwen3-30b-a3b"), manifest});
+    double seconds = 1e9;
+    double peak = 0;
+    for (int i = 0; i < options_.repeat; ++i) {
+      const Finished run = RunProgram({Program("ram"), "allocate", manifest,
+                                       "--target", "mlx", "--policy", "optimal",
+                                       "-o", Fresh("plan.json"), "--json"});
+      seconds = std::min(seconds, run.seconds);
+      peak = std::max(peak, run.peak_bytes);
+    }
+    const double read = ReadSeconds({manifest});
+    report_.Number("qwen3-30b-a3b: allocate optimal", seconds, 1.0, true, "s",
+                   fmt::format("plain read of the {} manifest {:.3f} s",
+                               FormatByteSize(fs::file_size(manifest)), read));
+    report_.Number("qwen3-30b-a3b: allocate, peak memory", peak / 1048576.0,
+                   300, true, "MiB", "");
+    fs::remove_all(Fresh("manifest.json"));
+    fs::remove_all(Fresh("plan.json"));
+  }
+
+  // Best of --repeat runs of `ram ARGUMENTS -o FRESH --json`, by the time that
+  // `seconds_of` finds in a run.
+  Finished Best(std::vector<std::string> arguments,
+                const std::function<double(const Finished&)>& seconds_of) {
+    arguments.insert(arguments.begin(), Program("ram"));
+    Finished best;
+    for (int i = 0; i < options_.repeat; ++i) {
+      std::vector<std::string> command = arguments;
+      command.insert(command.end(), {"-o", Fresh("output"), "--json"});
+      Finished run = RunProgram(command);
+      run.seconds = seconds_of(run);
+      if (i == 0 || run.seconds < best.seconds) best = std::move(run);
+    }
+    return best;
+  }
+
+  // Wall time of the process without the final sync.
+  static double WithoutSync(const Finished& run) {
+    return run.seconds - run.json()["sync_seconds"].get<double>();
+  }
+  // The same without the audit's read-back.
+  static double WithoutAudit(const Finished& run) {
+    return WithoutSync(run) - run.json()["audit_seconds"].get<double>();
+  }
+
+  // Returns the peak memory of analyze, uniform and optimal.
+  std::vector<double> Speeds(const fs::path& model) {
+    const std::vector<fs::path> files = WeightFiles(model);
+    const double bytes = static_cast<double>(TotalBytes(files));
+    const double gb = bytes * 1e-9;
+    ReadSeconds(files);  // into the page cache
+    report_.Heading(fmt::format("Speed on {} ({:.2f} GB), {} threads",
+                                model.filename().string(), gb,
+                                ResolveThreads(0)));
+    const std::string path = model.string();
+    std::vector<double> peaks;
+
+    double read = ReadSeconds(files);
+    Finished run =
+        Best({"analyze", path, "--no-digest", "--no-search"}, WithoutSync);
+    report_.Number("analyze, 18 min-max points", gb / run.seconds, 2.0, false,
+                   "GB/s", FloorText("read", bytes, read, run.seconds));
+    peaks.push_back(run.peak_bytes);
+
+    const double hash = HashSeconds(files);
+    run = Best({"analyze", path, "--no-search"}, WithoutSync);
+    report_.Number("analyze with SHA-256, of the hash's rate",
+                   hash / run.seconds, 0.8, false, "",
+                   FloorText("hash on one core", bytes, hash, run.seconds));
+
+    read = ReadSeconds(files);
+    run = Best({"analyze", path, "--no-digest", "--no-search", "--spectra"},
+               WithoutSync);
+    report_.Number("analyze with spectra", gb / run.seconds, 0.12, false,
+                   "GB/s", FloorText("read", bytes, read, run.seconds));
+
+    for (const bool optimal : {false, true}) {
+      peaks.push_back(Compress(files, path, optimal));
+    }
+    return peaks;
+  }
+
+  double Compress(const std::vector<fs::path>& files, const std::string& path,
+                  bool optimal) {
+    std::vector<std::string> arguments = {"compress", path, "--policy"};
+    if (optimal) {
+      arguments.emplace_back("optimal");
+    } else {
+      arguments.insert(arguments.end(), {"uniform", "--bits", "4"});
+    }
+    const double bytes = static_cast<double>(TotalBytes(files));
+    const Finished run = Best(arguments, WithoutAudit);
+    const Json json = run.json();
+    const uint64_t written = TotalBytes(WeightFiles(options_.work / "output"));
+    fs::remove_all(Fresh("output"));
+    const double floor =
+        ReadSeconds(files) + WriteSeconds(options_.work, written);
+    report_.Number(
+        optimal ? "compress --policy optimal" : "compress --policy uniform",
+        bytes * 1e-9 / run.seconds, optimal ? 0.3 : 1.0, false, "GB/s",
+        fmt::format("{}; apart: sync {:.1f} s, audit {:.1f} s",
+                    FloorText("read, then write", bytes, floor, run.seconds),
+                    json["sync_seconds"].get<double>(),
+                    json["audit_seconds"].get<double>()));
+    return run.peak_bytes;
+  }
+
+  void Memory(const std::vector<double>& small_peaks, const fs::path& large,
+              const std::vector<uint64_t>& layers) {
+    report_.Heading(fmt::format(
+        "Peak resident memory, {} and {} layers ({:.1f} GB the larger)",
+        layers[0], layers[1],
+        static_cast<double>(TotalBytes(WeightFiles(large))) * 1e-9));
+    const int repeat = options_.repeat;
+    options_.repeat = 1;
+    const std::string path = large.string();
+    const std::vector<std::vector<std::string>> commands = {
+        {"analyze", path, "--no-digest", "--no-search"},
+        {"compress", path, "--policy", "uniform", "--bits", "4"},
+        {"compress", path, "--policy", "optimal"}};
+    const std::vector<const char*> names = {"analyze", "compress uniform",
+                                            "compress optimal"};
+    for (size_t i = 0; i < commands.size(); ++i) {
+      const Finished run = Best(commands[i], WithoutSync);
+      fs::remove_all(Fresh("output"));
+      const std::string name = names[i];
+      report_.Number(
+          name + ": peak", std::max(run.peak_bytes, small_peaks[i]) / kGiB, 1.0,
+          true, "GiB",
+          fmt::format("{:.0f} and {:.0f} MiB", small_peaks[i] / 1048576.0,
+                      run.peak_bytes / 1048576.0));
+      report_.Number(name + ": larger over smaller",
+                     run.peak_bytes / small_peaks[i], 1.05, true, "", "");
+    }
+    options_.repeat = repeat;
+  }
+
+  // Manifest, profile, plan and weights do not depend on the thread count.
+  void SameBytes() {
+    report_.Heading("Same bytes for 1, 2 and 5 threads");
+    const std::string model = options_.model.string();
+    for (const char* target : {"mlx", "native"}) {
+      Compare(fmt::format("compress --target {}", target),
+              {"compress", model, "--target", target});
+    }
+    Compare("analyze --spectra", {"analyze", model, "--spectra"});
+  }
+
+  void Compare(const std::string& what,
+               const std::vector<std::string>& arguments) {
+    std::map<std::string, std::string> first;
+    uint64_t differing = 0;
+    for (const char* threads : {"1", "2", "5"}) {
+      std::vector<std::string> command = arguments;
+      command.insert(command.begin(), Program("ram"));
+      const std::string out = Fresh("output");
+      command.insert(command.end(), {"-o", out, "--threads", threads, "-q"});
+      RunProgram(command);
+      std::map<std::string, std::string> digests;
+      for (const auto& entry : fs::directory_iterator(out)) {
+        const std::string name = entry.path().filename().string();
+        // ram.json also says how long the audit took.
+        if (name != "ram.json") digests[name] = Sha256OfFile(entry.path());
+      }
+      if (first.empty()) first = digests;
+      differing += digests != first ? 1 : 0;
+    }
+    fs::remove_all(Fresh("output"));
+    report_.Fact(fmt::format("{}: {} files", what, first.size()),
+                 fmt::format("{} differ", differing), "0 differ");
+  }
+
+  Options options_;
+  Report report_;
+};
+
+}  // namespace
+}  // namespace ram
+
+int main(int argc, char** argv) {
+  ram::Options options;
+  CLI::App app("Measures what the project promises");
+  app.add_option("--programs", options.programs, "the build folder")
+      ->required();
+  app.add_option("--configs", options.configs, "folder of MODEL/config.json")
+      ->required();
+  app.add_option("--work", options.work, "folder for what is made")->required();
+  app.add_option("--model", options.model, "for the comparison of threads");
+  app.add_option("--repeat", options.repeat, "take the best of so many");
+  app.add_flag("--full", options.full, "12 and 24 layers instead of 1 and 2");
+  app.add_flag("--keep", options.keep, "leave the checkpoints");
+  CLI11_PARSE(app, argc, argv);
+  try {
+    return ram::Bench(options).Run();
+  } catch (const ram::Error& error) {
+    fmt::print(stderr, "numbers: {}\n", error.what());
+    return error.exit_code();
+  }
+}
