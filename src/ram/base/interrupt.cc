@@ -24,6 +24,8 @@ void InstallInterruptHandler() {
   action.sa_handler = OnSignal;
   ::sigaction(SIGINT, &action, nullptr);
   ::sigaction(SIGTERM, &action, nullptr);
+  // A file that may not grow is an error with a message, not a dead process.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 void RequestInterrupt() { requested = true; }

@@ -4,7 +4,7 @@
 namespace ram {
 
 // Installs handlers for SIGINT and SIGTERM that only set the flag. A second
-// signal ends the process at once.
+// signal ends the process at once. SIGXFSZ is ignored.
 void InstallInterruptHandler();
 void RequestInterrupt();
 bool InterruptRequested();
