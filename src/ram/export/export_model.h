@@ -9,6 +9,7 @@
 #include "ram/base/output.h"
 #include "ram/base/progress.h"
 #include "ram/checkpoint/checkpoint.h"
+#include "ram/export/record.h"
 #include "ram/target/target.h"
 
 namespace ram {
@@ -21,25 +22,24 @@ struct ExportOptions {
 // The measured error of a unit: what was stored against the source.
 struct StoredUnit {
   double squared_error = 0;
-  double squared_norm = 0;
-};
+  double squared_norm = 0;  // of the finite weights
 
-struct ExportedFile {
-  std::string name;
-  uint64_t bytes = 0;
-  std::string sha256;
+  double nmse() const {
+    return squared_norm > 0 ? squared_error / squared_norm : 0;
+  }
 };
 
 struct ExportResult {
-  std::vector<StoredUnit> units;           // parallel to the layout's units
-  std::vector<ExportedFile> output_files;  // all files but ram.json
-  std::vector<ExportedFile> input_files;   // weight files and config.json
+  std::vector<StoredUnit> units;  // parallel to the layout's units
+  // plan_sha256, inputs, outputs, units and plain; the rest is the caller's.
+  Record record;
 };
 
 // Writes weight files, index, config, plan.json and companions to `out`, in
 // bounded memory, in the order of the input. Same bytes for any thread count.
-// The caller adds ram.json and commits. Throws kIo, kCorrupt (non-finite
-// weights, input that changed), kInterrupted.
+// The caller adds ram.json and commits. Throws kIo (input that changed, no
+// space left), kCorrupt (a plan that does not fit; NaN or Inf in a unit that
+// is not left at 16 bits), kInterrupted.
 ExportResult ExportModel(const Checkpoint& checkpoint, const Target& target,
                          const TargetLayout& layout, const Plan& plan,
                          const ExportOptions& options, OutputDirectory& out,

@@ -1,0 +1,235 @@
+#include "ram/export/audit.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <set>
+
+#include "ram/base/error.h"
+#include "ram/base/parallel.h"
+#include "ram/export/output_audit.h"
+
+namespace ram {
+namespace fs = std::filesystem;
+namespace {
+
+bool IsWeightFile(const std::string& name) {
+  return name.ends_with(".safetensors");
+}
+
+uint64_t CountNonfinite(DType dtype, std::span<const uint16_t> values) {
+  const uint16_t exponent = dtype == DType::kF16 ? 0x7C00 : 0x7F80;
+  uint64_t count = 0;
+  for (uint16_t value : values) count += (value & exponent) == exponent;
+  return count;
+}
+
+uint64_t CountNonfinite(const File& file, const SafetensorsEntry& entry) {
+  std::vector<uint16_t> values(size_t{64} << 10);
+  uint64_t count = 0;
+  for (uint64_t at = entry.begin; at < entry.end;) {
+    const uint64_t bytes =
+        std::min<uint64_t>(values.size() * 2, entry.end - at);
+    const auto part = std::span(values).first(bytes / 2);
+    file.ReadAt(at, std::as_writable_bytes(part));
+    count += CountNonfinite(entry.dtype, part);
+    at += bytes;
+  }
+  return count;
+}
+
+}  // namespace
+
+void OutputAudit::Add(std::string file, std::string thing, std::string found,
+                      std::string expected) {
+  result_.findings.push_back({std::move(file), std::move(thing),
+                              std::move(found), std::move(expected)});
+}
+
+void OutputAudit::OpenFiles() {
+  for (const ExportedFile& expected : record_.outputs) {
+    const fs::path path = directory_ / expected.name;
+    std::error_code ignored;
+    if (!fs::is_regular_file(path, ignored)) {
+      Add(expected.name, "", "no such file",
+          fmt::format("{} bytes", expected.bytes));
+      continue;
+    }
+    auto stored = std::make_unique<StoredFile>(
+        StoredFile{&expected, File::Open(path), {}, nullptr});
+    if (stored->file.size_bytes() != expected.bytes) {
+      Add(expected.name, "", fmt::format("{} bytes", stored->file.size_bytes()),
+          fmt::format("{} bytes", expected.bytes));
+    }
+    if (IsWeightFile(expected.name)) ReadWeightHeader(*stored);
+    files_.push_back(std::move(stored));
+  }
+}
+
+// Against the size that the file should have, so that a truncated one still
+// tells which tensors it lacks.
+void OutputAudit::ReadWeightHeader(StoredFile& stored) {
+  const std::string& name = stored.expected->name;
+  try {
+    uint64_t length = 0;
+    stored.file.ReadAt(0, std::as_writable_bytes(std::span(&length, 1)));
+    if (length > kMaxSafetensorsHeaderBytes) {
+      Fail(ErrorKind::kCorrupt, "found a header of {} bytes", length);
+    }
+    std::string text(length, '\0');
+    stored.file.ReadAt(8, std::as_writable_bytes(std::span(text)));
+    stored.header = ParseSafetensorsHeader(text, stored.expected->bytes, name);
+  } catch (const Error& error) {
+    Add(name, "header", error.what(), "a valid safetensors header");
+  }
+  std::vector<ByteRange> ranges;
+  for (const SafetensorsEntry& entry : stored.header.entries) {
+    ranges.push_back({entry.begin, entry.end});
+  }
+  stored.hashes = std::make_unique<TensorHashes>(std::move(ranges));
+}
+
+void OutputAudit::FindStrayFiles() {
+  std::set<std::string> known = {kRecordName};
+  for (const ExportedFile& file : record_.outputs) known.insert(file.name);
+  std::vector<std::string> stray;
+  for (const auto& entry : fs::directory_iterator(directory_)) {
+    const std::string name = entry.path().filename().string();
+    if (!known.contains(name)) stray.push_back(name);
+  }
+  std::sort(stray.begin(), stray.end());
+  for (const std::string& name : stray) {
+    Add(name, "", "a file that ram.json does not list", "no such file");
+  }
+}
+
+void OutputAudit::CheckDigests() {
+  for (const auto& stored : files_) {
+    const File* file = &stored->file;
+    TensorHashes* hashes = stored->hashes.get();
+    DigestChains::Source source;
+    source.bytes = file->size_bytes();
+    source.read = [file](uint64_t offset, std::span<std::byte> bytes) {
+      file->ReadAt(offset, bytes);
+    };
+    source.see = [this, hashes](uint64_t offset,
+                                std::span<const std::byte> bytes) {
+      if (hashes != nullptr) hashes->Update(offset, bytes);
+      progress_.Advance(bytes.size());
+    };
+    chains_.Add(std::move(source));
+    result_.bytes_checked += file->size_bytes();
+  }
+  progress_.Begin("audit", result_.bytes_checked);
+  chains_.Finish(threads_);
+  progress_.End();
+  for (size_t i = 0; i < files_.size(); ++i) {
+    const ExportedFile& expected = *files_[i]->expected;
+    if (chains_.HexDigest(i) != expected.sha256) {
+      Add(expected.name, "sha256", chains_.HexDigest(i), expected.sha256);
+    }
+  }
+}
+
+void OutputAudit::CheckTensorHashes() {
+  for (const ExpectedTensor& tensor : tensors_) {
+    if (tensor.stored == nullptr) continue;
+    const std::string& file = tensor.stored->expected->name;
+    if (!tensor.whole()) {
+      Add(file, tensor.name,
+          fmt::format("the end of the file at byte {}",
+                      tensor.stored->file.size_bytes()),
+          fmt::format("data up to byte {}", tensor.place().end));
+      continue;
+    }
+    const uint64_t hash = tensor.stored->hashes->hashes()[tensor.entry];
+    if (hash != tensor.xxh3) {
+      Add(file, tensor.name, fmt::format("data of xxh3 {:016x}", hash),
+          fmt::format("{:016x}", tensor.xxh3));
+      continue;
+    }
+    ++result_.tensors_checked;
+  }
+}
+
+void OutputAudit::CheckFinite() {
+  std::vector<uint64_t> counts(tensors_.size());
+  ParallelFor(tensors_.size(), threads_, [&](uint64_t item, int) {
+    const ExpectedTensor& tensor = tensors_[item];
+    if (tensor.plain || tensor.dtype == DType::kU32 || !tensor.whole()) return;
+    counts[item] = CountNonfinite(tensor.stored->file, tensor.place());
+  });
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    const ExpectedTensor& tensor = tensors_[i];
+    if (tensor.plain || !tensor.whole()) continue;
+    const uint64_t expected =
+        tensor.part == 0 && tensor.dtype != DType::kU32
+            ? recorded_units_.at(plan_->units[tensor.index].unit)->nonfinite
+            : 0;
+    if (counts[i] != expected) {
+      Add(tensor.stored->expected->name, tensor.name,
+          fmt::format("{} NaN or Inf", counts[i]), fmt::to_string(expected));
+    }
+  }
+}
+
+AuditResult OutputAudit::Run() {
+  const auto begin = std::chrono::steady_clock::now();
+  threads_ = ResolveThreads(options_.threads);
+  OpenFiles();
+  FindStrayFiles();
+  ReadStoredPlan();
+  if (plan_) {
+    ExpectTensors();
+    MatchTensors();
+    CheckTotals();
+    CheckConfig();
+    CheckIndex();
+  }
+  CheckDigests();
+  if (plan_) {
+    CheckTensorHashes();
+    CheckFinite();
+    if (options_.source) CompareWithSource();
+  }
+  result_.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
+          .count();
+  return std::move(result_);
+}
+
+AuditResult AuditRecord(const fs::path& directory, const Record& record,
+                        const AuditOptions& options, Progress& progress) {
+  return OutputAudit(directory, record, options, progress).Run();
+}
+
+AuditResult Audit(const fs::path& directory, const AuditOptions& options,
+                  Progress& progress) {
+  return AuditRecord(directory, ReadRecord(directory), options, progress);
+}
+
+std::string FindingText(const AuditFinding& finding) {
+  return fmt::format("{}: {}{}found {}, expected {}", finding.file,
+                     finding.thing, finding.thing.empty() ? "" : ": ",
+                     finding.found, finding.expected);
+}
+
+OrderedJson AuditToJson(const AuditResult& result) {
+  OrderedJson findings = OrderedJson::array();
+  for (const AuditFinding& finding : result.findings) {
+    findings.push_back({{"file", finding.file},
+                        {"thing", finding.thing},
+                        {"found", finding.found},
+                        {"expected", finding.expected}});
+  }
+  return {{"holds", result.holds()},
+          {"tensors_checked", result.tensors_checked},
+          {"tensors_total", result.tensors_total},
+          {"bytes_checked", result.bytes_checked},
+          {"source_checked", result.source_checked},
+          {"units_decoded", result.units_decoded},
+          {"largest_error_deviation", result.largest_error_deviation},
+          {"findings", findings}};
+}
+
+}  // namespace ram

@@ -1,0 +1,205 @@
+#include <algorithm>
+#include <cmath>
+
+#include "ram/base/checked.h"
+#include "ram/base/error.h"
+#include "ram/export/output_audit.h"
+
+namespace ram {
+namespace {
+
+constexpr char kPlanName[] = "plan.json";
+
+std::string TensorText(DType dtype, const std::vector<uint64_t>& shape) {
+  return fmt::format("{} [{}]", DTypeName(dtype), fmt::join(shape, ", "));
+}
+
+bool NearlyEqual(double a, double b, double tolerance) {
+  const double difference = std::abs(a - b);
+  return difference <= tolerance * std::max(std::abs(a), std::abs(b)) ||
+         difference <= kNegligibleNmse;
+}
+
+}  // namespace
+
+void OutputAudit::ReadStoredPlan() {
+  const auto plan = std::find_if(
+      files_.begin(), files_.end(),
+      [](const auto& stored) { return stored->expected->name == kPlanName; });
+  if (plan == files_.end()) {
+    const bool listed = std::any_of(
+        record_.outputs.begin(), record_.outputs.end(),
+        [](const ExportedFile& file) { return file.name == kPlanName; });
+    if (!listed) Add(kRecordName, "outputs", "no plan.json", "one");
+    return;
+  }
+  if ((*plan)->expected->sha256 != record_.plan_sha256) {
+    Add(kRecordName, "plan_sha256", record_.plan_sha256,
+        (*plan)->expected->sha256);
+  }
+  try {
+    plan_ = ReadPlan(directory_ / kPlanName);
+  } catch (const Error& error) {
+    Add(kPlanName, "", error.what(), "a plan that can be read");
+  }
+}
+
+// The stored tensors of one unit follow from its scheme, dtype and shape.
+void OutputAudit::ExpectUnit(size_t index, const Record::UnitError& unit) {
+  const Scheme& scheme = plan_->units[index].scheme;
+  const auto hash = [&](size_t part) {
+    return part < unit.xxh3.size() ? unit.xxh3[part] : 0;
+  };
+  const auto expect = [&](const char* suffix, DType dtype, uint64_t cols,
+                          size_t part) {
+    ExpectedTensor tensor;
+    tensor.name = unit.unit + suffix;
+    tensor.dtype = dtype;
+    tensor.shape = unit.shape;
+    tensor.shape.back() = cols;
+    tensor.xxh3 = hash(part);
+    tensor.index = index;
+    tensor.part = part;
+    tensors_.push_back(std::move(tensor));
+  };
+  const uint64_t cols = unit.shape.back();
+  if (scheme.kind == SchemeKind::kFloat) {
+    expect(".weight", unit.dtype, cols, 0);
+    return;
+  }
+  const auto bits = static_cast<uint64_t>(scheme.bits);
+  const auto group = static_cast<uint64_t>(scheme.group_size);
+  expect(".weight", DType::kU32, cols * bits / 32, 0);
+  expect(".scales", unit.dtype, cols / group, 1);
+  expect(".biases", unit.dtype, cols / group, 2);
+}
+
+void OutputAudit::ExpectTensors() {
+  for (const Record::UnitError& unit : record_.units) {
+    recorded_units_[unit.unit] = &unit;
+  }
+  for (size_t i = 0; i < plan_->units.size(); ++i) {
+    const PlannedUnit& unit = plan_->units[i];
+    first_tensor_.push_back(tensors_.size());
+    if (!planned_.emplace(unit.unit, i).second) {
+      Add(kPlanName, unit.unit, "a second entry", "one");
+      continue;
+    }
+    const auto recorded = recorded_units_.find(unit.unit);
+    if (recorded == recorded_units_.end()) {
+      Add(kRecordName, unit.unit, "no entry", "one for every unit of the plan");
+      continue;
+    }
+    const auto& shape = recorded->second->shape;
+    const auto weights = CheckedProduct(shape);
+    if (shape.empty() || weights != unit.weights ||
+        !SchemeFits(unit.scheme, shape.back())) {
+      Add(kPlanName, unit.unit,
+          fmt::format("{} weights at {}", unit.weights,
+                      SchemeLabel(unit.scheme)),
+          fmt::format("what fits the shape [{}]", fmt::join(shape, ", ")));
+      continue;
+    }
+    const uint64_t bytes =
+        SchemeBytes(unit.scheme, *weights / shape.back(), shape.back());
+    if (unit.bytes != bytes) {
+      Add(kPlanName, unit.unit, fmt::format("{} bytes", unit.bytes),
+          fmt::format("{} bytes for {}", bytes, SchemeLabel(unit.scheme)));
+    }
+    const double tolerance = unit.encoder == Encoder::kMinMax
+                                 ? kMinMaxPredictionTolerance
+                                 : kSearchPredictionTolerance;
+    if (unit.nmse &&
+        !NearlyEqual(*unit.nmse, recorded->second->nmse, tolerance)) {
+      Add(kPlanName, unit.unit,
+          fmt::format("a predicted nmse of {:.9g}", *unit.nmse),
+          fmt::format("{:.9g}, as stored", recorded->second->nmse));
+    }
+    ExpectUnit(i, *recorded->second);
+  }
+  first_tensor_.push_back(tensors_.size());
+  for (const Record::UnitError& unit : record_.units) {
+    if (!planned_.contains(unit.unit)) {
+      Add(kPlanName, unit.unit, "no entry", "one, as in ram.json");
+    }
+  }
+  for (size_t i = 0; i < record_.plain.size(); ++i) {
+    const auto& plain = record_.plain[i];
+    ExpectedTensor tensor;
+    tensor.name = plain.name;
+    tensor.dtype = plain.dtype;
+    tensor.shape = plain.shape;
+    tensor.xxh3 = plain.xxh3;
+    tensor.plain = true;
+    tensor.index = i;
+    tensors_.push_back(std::move(tensor));
+  }
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    tensor_by_name_[tensors_[i].name] = i;
+  }
+  result_.tensors_total = tensors_.size();
+}
+
+void OutputAudit::CheckMatch(ExpectedTensor& tensor, StoredFile& stored,
+                             size_t entry) {
+  const SafetensorsEntry& found = stored.header.entries[entry];
+  if (tensor.stored != nullptr) {
+    Add(stored.expected->name, found.name, "a second tensor of this name",
+        fmt::format("only that in {}", tensor.stored->expected->name));
+    return;
+  }
+  tensor.stored = &stored;
+  tensor.entry = entry;
+}
+
+void OutputAudit::MatchTensors() {
+  for (const auto& stored : files_) {
+    for (size_t i = 0; i < stored->header.entries.size(); ++i) {
+      const std::string& name = stored->header.entries[i].name;
+      found_.emplace(name, stored.get());
+      const auto expected = tensor_by_name_.find(name);
+      if (expected == tensor_by_name_.end()) {
+        Add(stored->expected->name, name, "a tensor that the plan lacks",
+            "none");
+      } else {
+        CheckMatch(tensors_[expected->second], *stored, i);
+      }
+    }
+  }
+  for (ExpectedTensor& tensor : tensors_) {
+    const std::string expected = TensorText(tensor.dtype, tensor.shape);
+    if (tensor.stored == nullptr) {
+      Add("model.safetensors.index.json", tensor.name,
+          "no such tensor in any file", expected);
+      continue;
+    }
+    const SafetensorsEntry& found = tensor.place();
+    if (found.dtype != tensor.dtype || found.shape != tensor.shape) {
+      Add(tensor.stored->expected->name, tensor.name,
+          TensorText(found.dtype, found.shape), expected);
+      tensor.stored = nullptr;
+    }
+  }
+}
+
+void OutputAudit::CheckTotals() {
+  uint64_t bytes = 0, file_bytes = 0;
+  bool complete = true;
+  for (const auto& stored : files_) {
+    if (!stored->hashes) continue;  // not a weight file
+    complete = complete && !stored->header.entries.empty();
+    file_bytes += stored->file.size_bytes();
+    for (const auto& entry : stored->header.entries) bytes += entry.bytes();
+  }
+  if (plan_->totals.file_bytes != file_bytes) {
+    Add(kPlanName, "totals.file_bytes",
+        fmt::to_string(plan_->totals.file_bytes),
+        fmt::format("{}, as on disk", file_bytes));
+  }
+  if (complete && plan_->totals.bytes != bytes) {
+    Add(kPlanName, "totals.bytes", fmt::to_string(plan_->totals.bytes),
+        fmt::format("{}, as on disk", bytes));
+  }
+}
+
+}  // namespace ram

@@ -1,0 +1,306 @@
+#include "ram/export/export_model.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "ram/base/digest.h"
+#include "ram/base/error.h"
+#include "ram/base/file.h"
+#include "ram/base/parallel.h"
+#include "ram/export/digest_chains.h"
+#include "ram/export/slice_reader.h"
+#include "ram/export/slices.h"
+#include "ram/export/sums.h"
+#include "ram/export/weight_files.h"
+#include "ram/quantization/affine.h"
+#include "ram/tensor/convert.h"
+
+namespace ram {
+namespace {
+
+// The buffers of one thread.
+struct Worker {
+  SliceReader reader;
+  std::vector<std::byte> codes, scales, biases;
+  std::vector<float> decoded;
+};
+
+// In the order of the units.
+std::vector<Encoder> Encoders(const Plan& plan, const TargetLayout& layout) {
+  std::map<std::string_view, Encoder> by_name;
+  for (const PlannedUnit& unit : plan.units) by_name[unit.unit] = unit.encoder;
+  std::vector<Encoder> encoders;
+  for (const Unit& unit : layout.units) {
+    encoders.push_back(by_name.at(unit.name));
+  }
+  return encoders;
+}
+
+class Exporter {
+ public:
+  Exporter(const Checkpoint& checkpoint, const Target& target,
+           const TargetLayout& layout, const Plan& plan,
+           const ExportOptions& options, OutputDirectory& out,
+           Progress& progress)
+      : checkpoint_(checkpoint),
+        model_(checkpoint.model()),
+        layout_(layout),
+        options_(options),
+        schemes_(MatchPlan(plan, model_, layout, "plan")),
+        encoders_(Encoders(plan, layout)),
+        slices_(model_, layout),
+        sums_(slices_.size()),
+        files_(target.LayOutFiles(layout, schemes_), layout, out),
+        progress_(progress) {}
+
+  void WriteWeights();
+  ExportResult Result() const;
+  const std::vector<Scheme>& schemes() const { return schemes_; }
+  const WeightFiles& files() const { return files_; }
+
+ private:
+  void AddInputChains();
+  void WriteSlice(uint64_t item, Worker& worker);
+  FiniteSums WriteAffine(const Slice& slice, std::span<const float> weights,
+                         Worker& worker);
+  FiniteSums WriteKept(const Slice& slice, std::span<const float> weights,
+                       Worker& worker);
+  void CheckFinite(const Slice& slice, std::span<const float> weights,
+                   const FiniteSums& sums) const;
+
+  const Checkpoint& checkpoint_;
+  const Model& model_;
+  const TargetLayout& layout_;
+  const ExportOptions& options_;
+  const std::vector<Scheme> schemes_;
+  const std::vector<Encoder> encoders_;
+  const SliceList slices_;
+  std::vector<FiniteSums> sums_;  // per slice
+  WeightFiles files_;
+  Progress& progress_;
+  DigestChains chains_;  // of the inputs, then of the outputs
+  // Per input file: encoding has come so far.
+  std::map<std::string, std::atomic<uint64_t>> read_until_;
+};
+
+void Exporter::AddInputChains() {
+  if (!options_.input_digests) return;
+  for (const std::string& name : checkpoint_.weight_files()) {
+    const File& file = checkpoint_.file(name);
+    std::atomic<uint64_t>& until = read_until_[name];
+    until = 0;
+    chains_.Add({file.size_bytes(),
+                 [&file](uint64_t offset, std::span<std::byte> bytes) {
+                   file.ReadAt(offset, bytes);
+                 },
+                 [&until] { return until.load(); },
+                 {}});
+  }
+}
+
+// Errors beyond the range of a double, or of the stored type, as well.
+void Exporter::CheckFinite(const Slice& slice, std::span<const float> weights,
+                           const FiniteSums& sums) const {
+  if (std::isfinite(sums.squared_norm) && std::isfinite(sums.squared_error)) {
+    return;
+  }
+  const Matrix& matrix = model_.matrices[slice.matrix];
+  const std::string& file = model_.tensors[matrix.tensor].file;
+  const auto index = FindNonfinite(weights);
+  if (!index) {
+    Fail(ErrorKind::kCorrupt,
+         "{}: {}: found weights too large for {}, expected smaller ones", file,
+         matrix.name, DTypeName(layout_.units[slice.index].kept_dtype));
+  }
+  Fail(ErrorKind::kCorrupt,
+       "{}: {}: found {} at [{}, {}], expected finite weights "
+       "(--allow-nonfinite keeps this tensor at 16 bits)",
+       file, matrix.name, std::isnan(weights[*index]) ? "NaN" : "Inf",
+       slice.row + *index / slice.cols, *index % slice.cols);
+}
+
+FiniteSums Exporter::WriteAffine(const Slice& slice,
+                                 std::span<const float> weights,
+                                 Worker& worker) {
+  const Unit& unit = layout_.units[slice.index];
+  const Scheme& scheme = schemes_[slice.index];
+  const uint64_t code_bytes = AffineCodeBytes(scheme, slice.cols);
+  const uint64_t scale_bytes = AffineScaleBytes(scheme, slice.cols);
+  const auto part = [&](std::vector<std::byte>& buffer, uint64_t row_bytes) {
+    const uint64_t bytes = slice.rows * row_bytes;
+    if (buffer.size() < bytes) buffer.resize(bytes);
+    return std::span(buffer).first(bytes);
+  };
+  const AffineOutput out = {part(worker.codes, code_bytes),
+                            part(worker.scales, scale_bytes),
+                            part(worker.biases, scale_bytes)};
+  FiniteSums sums;
+  sums.squared_norm = SumOfSquares(weights);
+  CheckFinite(slice, weights, sums);
+  sums.squared_error = EncodeAffine(scheme, encoders_[slice.index],
+                                    unit.kept_dtype, weights, slice.cols, out);
+  CheckFinite(slice, weights, sums);
+  files_.WriteUnit(slice.index, 0, slice.stacked_row * code_bytes, out.codes);
+  files_.WriteUnit(slice.index, 1, slice.stacked_row * scale_bytes, out.scales);
+  files_.WriteUnit(slice.index, 2, slice.stacked_row * scale_bytes, out.biases);
+  return sums;
+}
+
+FiniteSums Exporter::WriteKept(const Slice& slice,
+                               std::span<const float> weights, Worker& worker) {
+  const Unit& unit = layout_.units[slice.index];
+  const std::span<const std::byte> kept = worker.reader.Kept(slice);
+  if (worker.decoded.size() < weights.size()) {
+    worker.decoded.resize(weights.size());
+  }
+  const auto decoded = std::span(worker.decoded).first(weights.size());
+  ToFloat(unit.kept_dtype, kept.data(), decoded);
+  const FiniteSums sums = SumFinite(weights, decoded);
+  CheckFinite(slice, weights, sums);
+  files_.WriteUnit(slice.index, 0,
+                   slice.stacked_row * slice.cols * DTypeBytes(unit.kept_dtype),
+                   kept);
+  return sums;
+}
+
+void Exporter::WriteSlice(uint64_t item, Worker& worker) {
+  const Slice slice = slices_[item];
+  if (slice.plain) {
+    const PlainTensor& plain = layout_.plain[slice.index];
+    files_.WritePlain(slice.index,
+                      slice.row * slice.cols * DTypeBytes(plain.dtype),
+                      worker.reader.ReadPlain(slice));
+  } else {
+    const auto weights = worker.reader.ReadWeights(slice);
+    sums_[item] = schemes_[slice.index].kind == SchemeKind::kAffine
+                      ? WriteAffine(slice, weights, worker)
+                      : WriteKept(slice, weights, worker);
+  }
+  const uint32_t tensor = slice.plain ? layout_.plain[slice.index].tensor
+                                      : model_.matrices[slice.matrix].tensor;
+  const auto until = read_until_.find(model_.tensors[tensor].file);
+  if (until != read_until_.end()) {
+    const uint64_t end = worker.reader.SourceEnd(slice);
+    uint64_t before = until->second;
+    while (before < end && !until->second.compare_exchange_weak(before, end)) {
+    }
+  }
+  progress_.Advance(worker.reader.SourceBytes(slice));
+  chains_.Pump();
+}
+
+void Exporter::WriteWeights() {
+  const int threads = ResolveThreads(options_.threads);
+  AddInputChains();
+  files_.AddChains(chains_);
+  uint64_t source_bytes = 0;
+  std::vector<Worker> workers;
+  for (int i = 0; i < threads; ++i) {
+    workers.push_back({SliceReader(checkpoint_, layout_, slices_.max_weights()),
+                       {},
+                       {},
+                       {},
+                       {}});
+  }
+  for (uint64_t item = 0; item < slices_.size(); ++item) {
+    source_bytes += workers[0].reader.SourceBytes(slices_[item]);
+  }
+  progress_.Begin("write", source_bytes);
+  ParallelFor(slices_.size(), threads, [&](uint64_t item, int worker) {
+    WriteSlice(item, workers[static_cast<size_t>(worker)]);
+  });
+  chains_.Finish(threads);
+  progress_.End();
+}
+
+ExportResult Exporter::Result() const {
+  ExportResult result;
+  result.units.resize(layout_.units.size());
+  std::vector<uint64_t> nonfinite(layout_.units.size());
+  for (uint64_t item = 0; item < slices_.size(); ++item) {
+    const Slice slice = slices_[item];
+    if (slice.plain) continue;
+    result.units[slice.index].squared_error += sums_[item].squared_error;
+    result.units[slice.index].squared_norm += sums_[item].squared_norm;
+    nonfinite[slice.index] += sums_[item].nonfinite;
+  }
+  Record& record = result.record;
+  for (uint32_t u = 0; u < layout_.units.size(); ++u) {
+    const Unit& unit = layout_.units[u];
+    record.units.push_back({unit.name, result.units[u].nmse(), unit.kept_dtype,
+                            unit.shape, nonfinite[u], files_.UnitHashes(u)});
+  }
+  for (uint32_t p = 0; p < layout_.plain.size(); ++p) {
+    const PlainTensor& plain = layout_.plain[p];
+    record.plain.push_back(
+        {plain.name, plain.dtype, plain.shape, files_.PlainHash(p)});
+  }
+  size_t chain = 0;
+  for (const std::string& name : checkpoint_.weight_files()) {
+    record.inputs.push_back(
+        {name, checkpoint_.file(name).size_bytes(),
+         options_.input_digests ? chains_.HexDigest(chain++) : ""});
+  }
+  const std::string& config = checkpoint_.config_text();
+  record.inputs.push_back({"config.json", config.size(), Sha256Hex(config)});
+  record.outputs = files_.Files(chains_, chain);
+  return result;
+}
+
+// model.safetensors.index.json as mlx-lm writes it: sorted names, bytes of
+// all tensors, and one parameter per weight however it is stored.
+std::string IndexText(std::span<const OutputFileLayout> files,
+                      const TargetLayout& layout) {
+  uint64_t bytes = 0, parameters = 0;
+  std::map<std::string, std::string> weight_map;
+  for (const OutputFileLayout& file : files) {
+    for (const StoredTensor& tensor : file.tensors) {
+      bytes += tensor.bytes;
+      weight_map[tensor.name] = file.name;
+      if (tensor.kind == StoredTensor::Kind::kPlain) {
+        parameters += tensor.bytes / DTypeBytes(tensor.dtype);
+      }
+    }
+  }
+  for (const Unit& unit : layout.units) parameters += unit.weights();
+  OrderedJson index;
+  index["metadata"] = {{"total_size", bytes}, {"total_parameters", parameters}};
+  index["weight_map"] = weight_map;
+  return index.dump(4) + "\n";
+}
+
+void WriteText(const std::string& name, const std::string& text,
+               OutputDirectory& out, Record& record) {
+  out.Write(name, text);
+  record.outputs.push_back({name, text.size(), Sha256Hex(text)});
+}
+
+}  // namespace
+
+ExportResult ExportModel(const Checkpoint& checkpoint, const Target& target,
+                         const TargetLayout& layout, const Plan& plan,
+                         const ExportOptions& options, OutputDirectory& out,
+                         Progress& progress) {
+  Exporter exporter(checkpoint, target, layout, plan, options, out, progress);
+  exporter.WriteWeights();
+  ExportResult result = exporter.Result();
+  Record& record = result.record;
+  WriteText("model.safetensors.index.json",
+            IndexText(exporter.files().layouts(), layout), out, record);
+  WriteText("config.json",
+            target.ConfigText(checkpoint.model(), layout, exporter.schemes()),
+            out, record);
+  const std::string plan_text = PlanToJson(plan);
+  WriteText("plan.json", plan_text, out, record);
+  record.plan_sha256 = Sha256Hex(plan_text);
+  for (const std::string& name : checkpoint.CompanionFiles()) {
+    WriteText(name, ReadTextFile(checkpoint.path() / name), out, record);
+  }
+  checkpoint.CheckUnchanged();
+  return result;
+}
+
+}  // namespace ram

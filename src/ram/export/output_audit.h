@@ -1,0 +1,114 @@
+// The audit in progress: what lies in an output, beside what should.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ram/allocation/plan.h"
+#include "ram/base/file.h"
+#include "ram/container/safetensors.h"
+#include "ram/export/audit.h"
+#include "ram/export/digest_chains.h"
+#include "ram/export/record.h"
+#include "ram/export/tensor_hashes.h"
+#include "ram/target/target.h"
+
+namespace ram {
+
+class OutputAudit {
+ public:
+  OutputAudit(const std::filesystem::path& directory, const Record& record,
+              const AuditOptions& options, Progress& progress)
+      : directory_(directory),
+        record_(record),
+        options_(options),
+        progress_(progress) {}
+
+  AuditResult Run();
+
+ private:
+  // A file that ram.json lists and that is there.
+  struct StoredFile {
+    const ExportedFile* expected = nullptr;
+    File file;
+    SafetensorsHeader header;  // weight files only
+    std::unique_ptr<TensorHashes> hashes;
+  };
+  // A tensor that plan and record call for.
+  struct ExpectedTensor {
+    std::string name;
+    DType dtype = DType::kU32;
+    std::vector<uint64_t> shape;
+    uint64_t xxh3 = 0;
+    // Index into the plan's units, or the record's plain tensors.
+    bool plain = false;
+    size_t index = 0;
+    size_t part = 0;  // 0 codes or weights, 1 scales, 2 biases
+    // Where it lies; null: nowhere, or with another dtype or shape.
+    StoredFile* stored = nullptr;
+    size_t entry = 0;
+
+    const SafetensorsEntry& place() const {
+      return stored->header.entries[entry];
+    }
+    // Whether all its bytes are there.
+    bool whole() const {
+      return stored != nullptr && place().end <= stored->file.size_bytes();
+    }
+  };
+  void Add(std::string file, std::string thing, std::string found,
+           std::string expected);
+
+  // audit.cc
+  void OpenFiles();
+  void FindStrayFiles();
+  void ReadWeightHeader(StoredFile& stored);
+  void CheckDigests();
+  void CheckTensorHashes();
+  void CheckFinite();
+
+  // audit_plan.cc: the plan against record and headers.
+  void ReadStoredPlan();
+  void ExpectTensors();
+  void ExpectUnit(size_t index, const Record::UnitError& unit);
+  void MatchTensors();
+  void CheckMatch(ExpectedTensor& tensor, StoredFile& stored, size_t entry);
+  void CheckTotals();
+
+  // audit_config.cc: what a runtime reads beside the tensors.
+  void CheckConfig();
+  void CheckConfigEntries(const Json& quantization);
+  void CheckIndex();
+  std::optional<Json> ReadStoredJson(const std::string& name);
+
+  // audit_source.cc: the weights against the original ones.
+  class SourceComparison;
+  void CompareWithSource();
+
+  const std::filesystem::path& directory_;
+  const Record& record_;
+  const AuditOptions& options_;
+  Progress& progress_;
+  int threads_ = 1;
+
+  AuditResult result_;
+  std::vector<std::unique_ptr<StoredFile>> files_;
+  std::optional<Plan> plan_;
+  // Record::units by name.
+  std::map<std::string_view, const Record::UnitError*> recorded_units_;
+  std::vector<ExpectedTensor> tensors_;
+  // Per plan unit: its first tensor in tensors_; its last is before the next.
+  std::vector<size_t> first_tensor_;
+  std::map<std::string_view, size_t> planned_;  // units of the plan by name
+  std::map<std::string_view, size_t> tensor_by_name_;
+  // Every tensor that some header names.
+  std::map<std::string_view, const StoredFile*> found_;
+  DigestChains chains_;  // of the outputs, in the order of files_
+};
+
+}  // namespace ram
