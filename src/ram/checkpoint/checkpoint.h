@@ -48,11 +48,18 @@ class Checkpoint {
 
  private:
   Checkpoint() = default;
+  void OpenDirectory();
+  void OpenBareFile();
+  const File& OpenFile(const std::string& name);
+  // The files an index names, sorted; throws kCorrupt when one is missing.
+  std::vector<std::string> ShardsOf(
+      const std::map<std::string, std::string>& index) const;
+
   std::filesystem::path path_;
   bool bare_file_ = false;
   std::string config_text_;
   std::vector<std::string> file_names_;
-  std::map<std::string, std::unique_ptr<File>> files_;
+  std::map<std::string, std::unique_ptr<File>> files_;  // config.json, too
   Model model_;
 };
 

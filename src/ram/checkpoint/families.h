@@ -1,0 +1,38 @@
+// The descriptions behind AllArchitectures(), a file per kind of family.
+#pragma once
+
+#include <initializer_list>
+#include <vector>
+
+#include "ram/checkpoint/architecture.h"
+
+namespace ram {
+
+std::vector<Architecture> DenseFamilies();
+std::vector<Architecture> MixtureFamilies();  // many experts, usual attention
+std::vector<Architecture> LatentFamilies();   // multi-head latent attention
+
+using Patterns = std::vector<TensorPattern>;
+
+// Shared pieces. All concatenate with Join.
+Patterns Join(std::initializer_list<Patterns> parts);
+Patterns EmbeddingAndFinalNorm();
+Patterns Head();
+// q, k, v and o of heads x head_dim; biases where the config asks for them.
+Patterns Attention(uint32_t when = kAnyLayer);
+Patterns QkNorm(uint32_t when = kAnyLayer);
+// input_layernorm and post_attention_layernorm.
+Patterns TwoNorms();
+// gate, up and down of intermediate_size rows, fed by `norm`.
+Patterns DenseMlp(std::string_view norm, uint32_t when = kAnyLayer);
+// Router and experts under "mlp.", separate or packed; `experts` is the
+// config key of their number.
+Patterns MixtureMlp(std::string_view experts);
+
+// What DeepSeek-V3's kind of mixture has besides: shared experts, the
+// router's correction.
+Patterns RoutedExtras();
+// What only a layer for multi-token prediction has.
+Patterns PredictionLayer();
+
+}  // namespace ram

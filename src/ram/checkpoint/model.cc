@@ -1,0 +1,56 @@
+#include "ram/checkpoint/model.h"
+
+#include <array>
+
+#include "ram/checkpoint/model_config.h"
+
+namespace ram {
+
+uint64_t TensorInfo::elements() const {
+  uint64_t count = 1;
+  for (uint64_t dimension : shape) count *= dimension;
+  return count;
+}
+
+uint64_t TensorInfo::bytes() const { return elements() * DTypeBytes(dtype); }
+
+std::string_view SectionName(Section section) {
+  switch (section) {
+    case Section::kText:
+      return "text";
+    case Section::kVision:
+      return "vision";
+    case Section::kMtp:
+      return "mtp";
+  }
+  return "";
+}
+
+uint64_t Model::weights() const {
+  uint64_t count = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (uses[i] != TensorUse::kBlockScale) count += tensors[i].elements();
+  }
+  return count;
+}
+
+DType Model::main_dtype() const {
+  std::array<uint64_t, 256> counts{};
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (uses[i] == TensorUse::kBlockScale) continue;
+    if (!IsWeightDType(tensors[i].dtype)) continue;
+    counts[static_cast<uint8_t>(tensors[i].dtype)] += tensors[i].elements();
+  }
+  size_t best = static_cast<uint8_t>(DType::kBF16);
+  for (size_t i = 0; i < counts.size(); ++i) {
+    if (counts[i] > counts[best]) best = i;
+  }
+  return static_cast<DType>(best);
+}
+
+std::optional<uint64_t> Model::ConfigUint(const char* key) const {
+  const Json* value = FindConfig(config, key);
+  return value ? AsUint64(*value) : std::nullopt;
+}
+
+}  // namespace ram

@@ -1,0 +1,94 @@
+// Checkpoint::ReadRows: canonical matrices from their sources.
+#include <algorithm>
+#include <cassert>
+#include <vector>
+
+#include "ram/checkpoint/checkpoint.h"
+#include "ram/checkpoint/read_tensor.h"
+
+namespace ram {
+namespace {
+
+// What a transposed read may hold beside the result.
+constexpr uint64_t kTileFloats = uint64_t{1} << 20;
+
+// Rows of stacked blocks: consecutive rows of a block are consecutive in the
+// source.
+void ReadBlocks(const TensorSource& source, const Matrix& matrix, uint64_t row,
+                uint64_t rows, std::span<float> out) {
+  while (rows > 0) {
+    const uint64_t block = row / matrix.block_rows;
+    const uint64_t within = row % matrix.block_rows;
+    const uint64_t count = std::min(rows, matrix.block_rows - within);
+    const size_t floats = count * matrix.cols;
+    ReadRectangle(source,
+                  matrix.first_row + block * matrix.block_stride + within,
+                  count, 0, matrix.source_cols, out.first(floats));
+    out = out.subspan(floats);
+    row += count;
+    rows -= count;
+  }
+}
+
+// out[j][i] = columns first_col + j of rows i of one block.
+void ReadTransposedBlock(const TensorSource& source, const Matrix& matrix,
+                         uint64_t first_row, uint64_t first_col, uint64_t count,
+                         std::vector<float>& tile, std::span<float> out) {
+  const uint64_t batch =
+      std::clamp<uint64_t>(kTileFloats / count, 1, matrix.block_rows);
+  tile.resize(batch * count);
+  for (uint64_t i = 0; i < matrix.block_rows; i += batch) {
+    const uint64_t rows = std::min(batch, matrix.block_rows - i);
+    const std::span<float> lines = std::span(tile).first(rows * count);
+    ReadRectangle(source, first_row + i, rows, first_col, count, lines);
+    // Squares of one cache line each way keep both sides in cache.
+    constexpr uint64_t kSide = 16;
+    for (uint64_t r0 = 0; r0 < rows; r0 += kSide) {
+      for (uint64_t j = 0; j < count; ++j) {
+        float* const to = &out[j * matrix.cols + i];
+        for (uint64_t r = r0; r < std::min(r0 + kSide, rows); ++r) {
+          to[r] = lines[r * count + j];
+        }
+      }
+    }
+  }
+}
+
+void ReadTransposed(const TensorSource& source, const Matrix& matrix,
+                    uint64_t row, uint64_t rows, std::span<float> out) {
+  std::vector<float> tile;
+  while (rows > 0) {
+    const uint64_t block = row / matrix.source_cols;
+    const uint64_t within = row % matrix.source_cols;
+    const uint64_t count = std::min(rows, matrix.source_cols - within);
+    const size_t floats = count * matrix.cols;
+    ReadTransposedBlock(source, matrix,
+                        matrix.first_row + block * matrix.block_stride, within,
+                        count, tile, out.first(floats));
+    out = out.subspan(floats);
+    row += count;
+    rows -= count;
+  }
+}
+
+}  // namespace
+
+void Checkpoint::ReadRows(const Matrix& matrix, uint64_t row,
+                          std::span<float> out) const {
+  const uint64_t rows = out.size() / matrix.cols;
+  assert(rows * matrix.cols == out.size() && row + rows <= matrix.rows);
+  const TensorInfo& tensor = model_.tensors[matrix.tensor];
+  TensorSource source{file(tensor.file), tensor, nullptr, nullptr, {}};
+  if (const int64_t scale = model_.block_scales[matrix.tensor]; scale >= 0) {
+    source.scale = &model_.tensors[static_cast<size_t>(scale)];
+    source.scale_file = &file(source.scale->file);
+    source.block = Fp8BlockSize(model_.config, path_.string());
+  }
+  if (matrix.transposed) {
+    ReadTransposed(source, matrix, row, rows, out);
+  } else {
+    ReadBlocks(source, matrix, row, rows, out);
+  }
+}
+
+}  // namespace ram

@@ -1,0 +1,29 @@
+// Rectangles of a tensor as floats.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "ram/base/file.h"
+#include "ram/checkpoint/block_scales.h"
+#include "ram/checkpoint/model.h"
+
+namespace ram {
+
+// A tensor seen as 2-D rows, and what turns its elements into numbers.
+struct TensorSource {
+  const File& file;
+  const TensorInfo& tensor;
+  const File* scale_file = nullptr;  // both null unless the tensor is FP8
+  const TensorInfo* scale = nullptr;
+  BlockSize block;
+
+  uint64_t cols() const { return tensor.shape.back(); }
+};
+
+// out[rows][cols] = rows row.. and columns col.. of the source. Memory beside
+// `out` is at most 1 MiB. Throws kIo, kCorrupt as File::ReadAt.
+void ReadRectangle(const TensorSource& source, uint64_t row, uint64_t rows,
+                   uint64_t col, uint64_t cols, std::span<float> out);
+
+}  // namespace ram
