@@ -37,9 +37,32 @@ bool HoldsGguf(const File& file) {
       [](std::byte a, char b) { return a == static_cast<std::byte>(b); });
 }
 
+bool Exists(const fs::path& path) {
+  std::error_code error;
+  return fs::exists(path, error);
+}
+
+// The regular files in `directory`, sorted.
+std::vector<std::string> FileNames(const fs::path& directory) {
+  std::error_code error;
+  std::vector<std::string> names;
+  for (fs::directory_iterator entry(directory, error), end;
+       !error && entry != end; entry.increment(error)) {
+    std::error_code ignored;
+    if (entry->is_regular_file(ignored)) {
+      names.push_back(entry->path().filename());
+    }
+  }
+  if (error) {
+    Fail(ErrorKind::kIo, "{}: cannot list: {}", directory.string(),
+         error.message());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
 [[noreturn]] void FailNoWeights(const fs::path& directory) {
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    const std::string name = entry.path().filename();
+  for (const std::string& name : FileNames(directory)) {
     const bool gguf = name.ends_with(".gguf");
     if (!gguf && !name.ends_with(".bin") && !name.ends_with(".pth")) continue;
     Fail(ErrorKind::kUnsupported,
@@ -111,7 +134,7 @@ void Checkpoint::OpenBareFile() {
 }
 
 void Checkpoint::OpenDirectory() {
-  if (!fs::exists(path_ / kConfigName)) {
+  if (!Exists(path_ / kConfigName)) {
     Fail(ErrorKind::kCorrupt,
          "{}: found nothing, expected the model's configuration",
          (path_ / kConfigName).string());
@@ -130,11 +153,11 @@ void Checkpoint::OpenDirectory() {
   Json config = ParseJson(config_text_, (path_ / kConfigName).string());
 
   std::map<std::string, std::string> index;
-  const bool sharded = fs::exists(path_ / kIndexName);
+  const bool sharded = Exists(path_ / kIndexName);
   if (sharded) {
     const std::string name(kIndexName);
     index = ParseWeightIndex(read(name), (path_ / name).string());
-  } else if (!fs::exists(path_ / kSingleName)) {
+  } else if (!Exists(path_ / kSingleName)) {
     FailNoWeights(path_);
   }
   file_names_ = sharded ? ShardsOf(index)
@@ -154,7 +177,7 @@ std::vector<std::string> Checkpoint::ShardsOf(
   std::vector<std::string> shards;
   for (const auto& [tensor, file] : index) {
     if (std::find(shards.begin(), shards.end(), file) != shards.end()) continue;
-    if (!fs::exists(path_ / file)) {
+    if (!Exists(path_ / file)) {
       Fail(ErrorKind::kCorrupt, "{}: weight_map: {}: found no file {}",
            (path_ / kIndexName).string(), tensor, (path_ / file).string());
     }
@@ -181,17 +204,14 @@ std::vector<std::string> Checkpoint::CompanionFiles() const {
       "preprocessor_config.json",
       "added_tokens.json",
       "processor_config.json"};
-  for (const auto& entry : fs::directory_iterator(path_)) {
-    if (!entry.is_regular_file()) continue;
-    const std::string name = entry.path().filename();
+  for (std::string& name : FileNames(path_)) {
     const bool wanted = name.ends_with(".model") ||
                         std::any_of(kBeginnings.begin(), kBeginnings.end(),
                                     [&](std::string_view word) {
                                       return name.starts_with(word);
                                     });
-    if (wanted) names.push_back(name);
+    if (wanted) names.push_back(std::move(name));
   }
-  std::sort(names.begin(), names.end());
   return names;
 }
 

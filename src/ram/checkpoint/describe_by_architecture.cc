@@ -89,7 +89,7 @@ class Describer {
 
   void Describe(uint32_t i) {
     const TensorInfo& info = model_.tensors[i];
-    if (IsLeftover(info.name) || (model_.tied_head && IsHeadName(info.name))) {
+    if (IsLeftover(info) || (model_.tied_head && IsHeadName(info.name))) {
       model_.uses[i] = TensorUse::kIgnored;
       return;
     }

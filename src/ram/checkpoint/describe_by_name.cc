@@ -111,8 +111,10 @@ void AddStack(const TensorName& name, std::string_view role, uint32_t tensor,
 
 }  // namespace
 
-bool IsLeftover(std::string_view name) {
-  return name.ends_with("rotary_emb.inv_freq") ||
+bool IsLeftover(const TensorInfo& tensor) {
+  const std::string_view name = tensor.name;
+  const bool mask = name.ends_with("attn.bias") && tensor.shape.size() == 4;
+  return mask || name.ends_with("rotary_emb.inv_freq") ||
          name.ends_with("attn.masked_bias") ||
          name.ends_with("attention.masked_bias");
 }
@@ -150,7 +152,7 @@ void DescribeByName(Model& model) {
   for (uint32_t i = 0; i < model.tensors.size(); ++i) {
     const TensorInfo& info = model.tensors[i];
     if (model.uses[i] == TensorUse::kBlockScale) continue;
-    if (IsLeftover(info.name)) {
+    if (IsLeftover(info)) {
       model.uses[i] = TensorUse::kIgnored;
       continue;
     }

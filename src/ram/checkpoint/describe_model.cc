@@ -1,4 +1,4 @@
-#include <array>
+#include <unordered_set>
 
 #include "ram/base/checked.h"
 #include "ram/base/error.h"
@@ -58,6 +58,23 @@ std::string FirstClass(const Json& config) {
        where, found);
 }
 
+// By the names of GPTQ, AWQ, compressed-tensors and MLX.
+bool IsCodesOrScales(std::string_view name, const TensorTable& table,
+                     const std::vector<TensorInfo>& tensors) {
+  if (name.ends_with(".qweight") || name.ends_with(".weight_packed")) {
+    return true;
+  }
+  for (std::string_view suffix : {".scales", ".weight_scale"}) {
+    if (!name.ends_with(suffix)) continue;
+    name.remove_suffix(suffix.size());
+    const auto weight = table.find(fmt::format("{}.weight", name));
+    if (weight == table.end()) return false;
+    const DType dtype = tensors[weight->second].dtype;
+    return !IsWeightDType(dtype) || dtype == DType::kF8E4M3;
+  }
+  return false;
+}
+
 // Weights that already are integer codes cannot be measured or cut.
 void CheckNotQuantized(const Json& config, const TensorTable& table,
                        const std::vector<TensorInfo>& tensors,
@@ -73,19 +90,28 @@ void CheckNotQuantized(const Json& config, const TensorTable& table,
                       fmt::format("quant_method '{}'", method));
     }
   }
-  static constexpr std::array<std::string_view, 4> kCodes = {
-      ".scales", ".qweight", ".weight_packed", ".weight_scale"};
   for (const TensorInfo& tensor : tensors) {
-    for (std::string_view suffix : kCodes) {
-      if (!tensor.name.ends_with(suffix)) continue;
-      const std::string module =
-          tensor.name.substr(0, tensor.name.size() - suffix.size());
-      const auto weight = table.find(module + ".weight");
-      const bool codes = suffix == ".qweight" || suffix == ".weight_packed" ||
-                         weight != table.end();
-      if (!codes) continue;
+    if (IsCodesOrScales(tensor.name, table, tensors)) {
       RefuseQuantized(fmt::format("{}: {}", source, tensor.name),
                       "the codes or scales of a quantized weight");
+    }
+  }
+}
+
+void CheckMatrices(const std::vector<Matrix>& matrices,
+                   std::string_view source) {
+  std::unordered_set<std::string_view> names;
+  names.reserve(matrices.size());
+  for (const Matrix& matrix : matrices) {
+    if (matrix.weights() == 0) {
+      Fail(ErrorKind::kCorrupt,
+           "{}: {}: found an empty matrix of {} x {}, expected weights", source,
+           matrix.name, matrix.rows, matrix.cols);
+    }
+    if (!names.insert(matrix.name).second) {
+      Fail(ErrorKind::kCorrupt,
+           "{}: {}: found this matrix in two tensors, expected it once", source,
+           matrix.name);
     }
   }
 }
@@ -121,6 +147,7 @@ Model DescribeModel(Json config, std::vector<TensorInfo> tensors,
   } else {
     DescribeByName(model);
   }
+  CheckMatrices(model.matrices, source);
   return model;
 }
 

@@ -25,7 +25,7 @@ void DescribeByShape(const TensorName& name, std::string_view role,
                      uint32_t tensor, Model& model);
 
 // True for tables that no runtime reads: rotary frequencies, causal masks.
-bool IsLeftover(std::string_view name);
+bool IsLeftover(const TensorInfo& tensor);
 
 // True for the usual names of an output head.
 bool IsHeadName(std::string_view name);

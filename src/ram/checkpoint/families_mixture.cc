@@ -208,10 +208,11 @@ Architecture Glm4Moe() {
   return family;
 }
 
+constexpr std::string_view kStack = "num_local_experts * intermediate_size";
+
 Patterns DbrxLayer() {
   constexpr std::string_view kFirst = "norm_attn_norm.norm_1.weight";
   constexpr std::string_view kSecond = "norm_attn_norm.norm_2.weight";
-  constexpr std::string_view kStack = "num_local_experts * intermediate_size";
   const auto stack = [](std::string_view path, std::string_view role,
                         std::string_view norm, bool transposed) {
     return TensorPattern{.path = path,
