@@ -30,6 +30,7 @@ struct Unit {
   DType kept_dtype = DType::kBF16;  // of 16-bit weights and of scales
   std::vector<Scheme> legal;        // ascending bits, then descending group
                                     // size; the last is always 16-bit float
+  uint32_t first_tensor = 0;        // Model::tensors: where it begins
 
   uint64_t weights() const { return rows * cols; }
   uint64_t bytes(const Scheme& scheme) const {

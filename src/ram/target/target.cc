@@ -1,0 +1,27 @@
+#include "ram/target/target.h"
+
+#include <array>
+
+#include "ram/base/error.h"
+#include "ram/target/mlx_target.h"
+#include "ram/target/native_target.h"
+
+namespace ram {
+
+const Target& FindTarget(std::string_view name) {
+  static const MlxTarget mlx;
+  static const NativeTarget native;
+  static const std::array<const Target*, 2> all = {&mlx, &native};
+  for (const Target* target : all) {
+    if (target->name() == name) return *target;
+  }
+  Fail(ErrorKind::kUsage, "target: found '{}', expected mlx or native", name);
+}
+
+uint64_t TotalFileBytes(std::span<const OutputFileLayout> files) {
+  uint64_t bytes = 0;
+  for (const OutputFileLayout& file : files) bytes += file.file_bytes;
+  return bytes;
+}
+
+}  // namespace ram
