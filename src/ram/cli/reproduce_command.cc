@@ -6,6 +6,7 @@
 
 #include "ram/base/byte_size.h"
 #include "ram/base/error.h"
+#include "ram/base/json.h"
 #include "ram/cli/commands.h"
 #include "ram/cli/terminal.h"
 #include "ram/export/reproduce.h"

@@ -14,8 +14,9 @@
 namespace ram {
 namespace {
 
-bool NeedsAnalysis(const AllocateOptions& options) {
-  return options.policy != Policy::kUniform;
+// Uniform decides from shapes, unless it has to know which tensors hold NaN.
+bool NeedsAnalysis(const CompressOptions& options) {
+  return options.allocate.policy != Policy::kUniform || options.allow_nonfinite;
 }
 
 AnalyzeOptions AnalysisFor(const CompressOptions& options) {
@@ -42,7 +43,7 @@ Decision Decide(const Checkpoint& checkpoint, const Target& target,
                 Progress& progress) {
   Stopwatch watch;
   if (options.plan) return {ReadPlan(*options.plan), ""};
-  const bool analyzed = NeedsAnalysis(options.allocate);
+  const bool analyzed = NeedsAnalysis(options);
   const Manifest manifest =
       analyzed ? Analyze(checkpoint, AnalysisFor(options), nullptr, progress)
                : ManifestOfShapes(checkpoint);

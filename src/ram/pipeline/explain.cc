@@ -89,7 +89,7 @@ Explanation Explain(const fs::path& out, std::string_view tensor) {
     return explanation;
   }
   if (record) {
-    for (const PlainRecord& plain : record->plain) {
+    for (const Record::PlainRecord& plain : record->plain) {
       if (plain.name != tensor && WithoutSuffix(plain.name) != module) continue;
       explanation.plain = fmt::format(
           "copied as {}: not a weight matrix, so it was not up for a decision",
