@@ -17,7 +17,6 @@ constexpr char kMtpReason[] =
     "multi-token prediction: mlx-lm does not read these layers";
 constexpr char kVisionReason[] =
     "vision tower or its projector: mlx-lm loads the text model alone";
-constexpr char kTiedReason[] = "the embedding is the head, too (tied)";
 
 struct Group {
   std::string module;

@@ -12,8 +12,7 @@ TargetLayout NativeTarget::Describe(const Model& model) const {
   for (uint32_t i = 0; i < model.matrices.size(); ++i) {
     const Matrix& matrix = model.matrices[i];
     if (IsTiedHead(model, matrix)) {
-      layout.dropped.push_back(
-          {matrix.name, "the embedding is the head, too (tied)"});
+      layout.dropped.push_back({matrix.name, kTiedReason});
       continue;
     }
     layout.units.push_back(MakeUnit(model,

@@ -60,6 +60,10 @@ DType PlainDType(const TensorInfo& tensor, DType main_dtype) {
 
 std::optional<std::string> WhyNeverRead(const Model& model, uint32_t tensor) {
   if (model.uses[tensor] == TensorUse::kIgnored) {
+    if (model.tied_head &&
+        model.tensors[tensor].name.ends_with("lm_head.weight")) {
+      return kTiedReason;
+    }
     return "no runtime reads it: it is computed again from config.json";
   }
   return std::nullopt;

@@ -27,6 +27,8 @@ Unit MakeUnit(const Model& model, std::string name,
 // model is F32, and never for tables whose precision matters.
 DType PlainDType(const TensorInfo& tensor, DType main_dtype);
 
+inline constexpr char kTiedReason[] = "the embedding is the head, too (tied)";
+
 // Why no runtime reads this tensor; nullopt where one does.
 std::optional<std::string> WhyNeverRead(const Model& model, uint32_t tensor);
 
