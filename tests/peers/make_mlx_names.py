@@ -127,7 +127,7 @@ CONFIGS = {
     "phi3": DENSE | {"tie_word_embeddings": False},
     "gemma3_text": dict(GEMMA),
     "gemma3": {
-        "text_config": GEMMA,
+        "text_config": GEMMA | {"model_type": "gemma3_text"},
         "vocab_size": 128,
         "tie_word_embeddings": True,
     },
