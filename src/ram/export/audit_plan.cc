@@ -92,7 +92,7 @@ void OutputAudit::ExpectTensors() {
     }
     const auto& shape = recorded->second->shape;
     const auto weights = CheckedProduct(shape);
-    if (shape.empty() || weights != unit.weights ||
+    if (shape.empty() || weights != unit.weights || weights == 0u ||
         !SchemeFits(unit.scheme, shape.back())) {
       Add(kPlanName, unit.unit,
           fmt::format("{} weights at {}", unit.weights,

@@ -3,9 +3,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdlib>
+#include <iostream>
+
 #include "ram/base/digest.h"
 #include "ram/base/error.h"
 #include "ram/export/test_checkpoint.h"
+#include "ram/quantization/affine.h"
 
 namespace ram {
 namespace {
@@ -125,6 +129,61 @@ TEST_F(AuditTest, HoldsForFloat32Sources) {
   for (const auto& finding :
        Audit(parent / "out", {2, source.path()}, NoProgress()).findings) {
     ADD_FAILURE() << FindingText(finding);
+  }
+}
+
+TEST_F(AuditTest, HoldsForMatricesOfManySlices) {
+  TemporaryDirectory source, parent;
+  WriteTestModel(DenseTestModel(9001), source);
+  Compress(source.path(), parent / "out", Mixed(), "mlx", 2, Encoder::kSearch);
+  for (const auto& finding :
+       Audit(parent / "out", {2, source.path()}, NoProgress()).findings) {
+    ADD_FAILURE() << FindingText(finding);
+  }
+}
+
+// Real weights: trained ones in the repository, others where they are present.
+TEST_F(AuditTest, HoldsForTrainedModels) {
+  const fs::path root = RAM_SOURCE_DIR;
+  const char* shared = std::getenv("RAM_SHARED");
+  const fs::path more =
+      (shared != nullptr ? fs::path(shared) : root / ".." / "shared") /
+      "models";
+  for (const fs::path& source :
+       {root / "models/wiki-dense", more / "wiki-moe", more / "stories260k"}) {
+    if (!fs::exists(source)) {
+      std::cout << source.filename() << " skipped: no shared data\n";
+      continue;
+    }
+    TemporaryDirectory parent;
+    Compress(source, parent / "out", Mixed(), "mlx", 2, Encoder::kSearch);
+    const AuditResult result = Audit(parent / "out", {2, source}, NoProgress());
+    EXPECT_TRUE(result.source_checked);
+    for (const auto& finding : result.findings) {
+      ADD_FAILURE() << source << ": " << FindingText(finding);
+    }
+  }
+}
+
+// The plan's prediction is made matrix by matrix without writing anything.
+TEST_F(AuditTest, HoldsForErrorsPredictedByTheSearch) {
+  TestModel model = DenseTestModel();
+  TestTensor& tensor = model[std::string(kUp) + ".weight"];
+  for (float& value : tensor.values) value = RoundTo(DType::kBF16, value);
+  const Scheme scheme = Affine(3, 64);
+  double squared_error = 0, squared_norm = 0;
+  MeasureAffineSearch(std::span(&scheme, 1), DType::kBF16, tensor.values, 128,
+                      std::span(&squared_error, 1));
+  for (float value : tensor.values) {
+    squared_norm += static_cast<double>(value) * value;
+  }
+  TemporaryDirectory parent;
+  Compress(source_.path(), parent / "out", Everywhere(scheme), "mlx", 2,
+           Encoder::kSearch);
+  for (const auto& unit : ReadRecord(parent / "out").units) {
+    if (unit.unit != kUp) continue;
+    EXPECT_NEAR(unit.nmse, squared_error / squared_norm,
+                kSearchPredictionTolerance * unit.nmse);
   }
 }
 

@@ -28,17 +28,6 @@ struct Worker {
   std::vector<float> decoded;
 };
 
-// In the order of the units.
-std::vector<Encoder> Encoders(const Plan& plan, const TargetLayout& layout) {
-  std::map<std::string_view, Encoder> by_name;
-  for (const PlannedUnit& unit : plan.units) by_name[unit.unit] = unit.encoder;
-  std::vector<Encoder> encoders;
-  for (const Unit& unit : layout.units) {
-    encoders.push_back(by_name.at(unit.name));
-  }
-  return encoders;
-}
-
 class Exporter {
  public:
   Exporter(const Checkpoint& checkpoint, const Target& target,
@@ -50,7 +39,7 @@ class Exporter {
         layout_(layout),
         options_(options),
         schemes_(MatchPlan(plan, model_, layout, "plan")),
-        encoders_(Encoders(plan, layout)),
+        plan_(plan),
         slices_(model_, layout),
         sums_(slices_.size()),
         files_(target.LayOutFiles(layout, schemes_), layout, out),
@@ -76,7 +65,7 @@ class Exporter {
   const TargetLayout& layout_;
   const ExportOptions& options_;
   const std::vector<Scheme> schemes_;
-  const std::vector<Encoder> encoders_;
+  const Plan& plan_;  // its units are those of the layout, in order
   const SliceList slices_;
   std::vector<FiniteSums> sums_;  // per slice
   WeightFiles files_;
@@ -140,7 +129,7 @@ FiniteSums Exporter::WriteAffine(const Slice& slice,
   FiniteSums sums;
   sums.squared_norm = SumOfSquares(weights);
   CheckFinite(slice, weights, sums);
-  sums.squared_error = EncodeAffine(scheme, encoders_[slice.index],
+  sums.squared_error = EncodeAffine(scheme, plan_.units[slice.index].encoder,
                                     unit.kept_dtype, weights, slice.cols, out);
   CheckFinite(slice, weights, sums);
   files_.WriteUnit(slice.index, 0, slice.stacked_row * code_bytes, out.codes);

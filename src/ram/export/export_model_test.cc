@@ -83,7 +83,7 @@ class ExportModelTest : public ::testing::Test {
 };
 
 TEST_F(ExportModelTest, WritesTheSameBytesForAnyNumberOfThreads) {
-  WriteTestModel(MixtureTestModel(), source_, 3);
+  WriteTestModel(MixtureTestModel(9000), source_, 3);
   for (const char* target : {"mlx", "native"}) {
     const std::string name = std::string(target);
     Compress(source_.path(), parent_ / (name + "1"), Mixed(), target, 1);
@@ -107,6 +107,42 @@ TEST_F(ExportModelTest, StoresTheCodesOfTheCodec) {
   EXPECT_EQ(TensorBytes(file, module + ".weight"), expected.codes);
   EXPECT_EQ(TensorBytes(file, module + ".scales"), expected.scales);
   EXPECT_EQ(TensorBytes(file, module + ".biases"), expected.biases);
+}
+
+TEST_F(ExportModelTest, WritesALargeMatrixInSlices) {
+  TestModel model = DenseTestModel(9001);
+  WriteTestModel(model, source_);
+  const Record record =
+      Compress(source_.path(), out_, Everywhere(Affine(5, 32)), "mlx");
+  const Encoded expected = Encode(
+      Affine(5, 32), Rounded(model["model.embed_tokens.weight"].values), 128);
+  const fs::path file = out_ / "model.safetensors";
+  EXPECT_EQ(TensorBytes(file, "model.embed_tokens.weight"), expected.codes);
+  EXPECT_EQ(TensorBytes(file, "model.embed_tokens.biases"), expected.biases);
+}
+
+// Block (r, c) of 128 x 128 has the scale 2^-(1 + r + c).
+TEST_F(ExportModelTest, DecodesScaledFloat8) {
+  TestModel model = DenseTestModel();
+  model.config["quantization_config"] = {{"quant_method", "fp8"},
+                                         {"weight_block_size", {128, 128}}};
+  const std::string name = "model.layers.0.mlp.down_proj.weight";
+  TestTensor& tensor = model[name];
+  tensor.dtype = DType::kF8E4M3;
+  std::vector<float> expected;
+  for (uint64_t i = 0; i < 128 * 256; ++i) {
+    const auto code = static_cast<uint8_t>(i * 37 % 120);  // 0x00 to 0x77
+    tensor.raw += static_cast<char>(code);
+    expected.push_back(F8E4M3ToFloat(code) *
+                       std::ldexp(1.0f, i % 256 < 128 ? -1 : -2));
+  }
+  TestTensor scales{
+      name + "_scale_inv", DType::kF32, {1, 2}, {0.5f, 0.25f}, {}};
+  model.tensors.push_back(scales);
+  WriteTestModel(model, source_);
+  Compress(source_.path(), out_, Everywhere(Affine(8, 128)), "mlx");
+  EXPECT_EQ(TensorBytes(out_ / "model.safetensors", name),
+            Encode(Affine(8, 128), expected, 256).codes);
 }
 
 TEST_F(ExportModelTest, StacksExpertsInTheirOrder) {

@@ -172,6 +172,13 @@ Record RecordFromJson(std::string_view text, std::string_view source) {
   record.plan_sha256 = StringField(json, "plan_sha256", source);
   record.inputs = FilesField(json, "inputs", source);
   record.outputs = FilesField(json, "outputs", source);
+  for (const ExportedFile& file : record.outputs) {
+    if (std::filesystem::path(file.name).filename() == file.name &&
+        file.name != "." && file.name != "..") {
+      continue;
+    }
+    FailField(source, "outputs: name", file.name, "a plain file name");
+  }
   record.units = UnitsField(json, source);
   record.plain = PlainField(json, source);
   // The same text again, for the order of the keys.

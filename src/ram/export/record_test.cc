@@ -71,6 +71,13 @@ TEST(RecordTest, RefusesAHashThatIsNotHexadecimal) {
             "hexadecimal digits");
 }
 
+TEST(RecordTest, RefusesAnOutputOutsideTheDirectory) {
+  EXPECT_EQ(MessageFor("\"outputs\": [\n  {\"name\":\"",
+                       "\"outputs\": [\n  {\"name\":\"../"),
+            "ram.json: outputs: name: found \"../model.safetensors\", expected "
+            "a plain file name");
+}
+
 TEST(RecordTest, RefusesAnotherVersion) {
   EXPECT_EQ(MessageFor("\"version\": 1", "\"version\": 2"),
             "ram.json: version: found 2, expected 1");

@@ -26,6 +26,7 @@ struct TestTensor {
   DType dtype = DType::kBF16;
   std::vector<uint64_t> shape;
   std::vector<float> values;
+  std::string raw = {};  // when not empty: the bytes, instead of values
 };
 
 struct TestModel {
@@ -48,7 +49,7 @@ struct TestModel {
       values[i] = static_cast<float>(shape.size() == 1 ? 1 + value : value);
     }
     tensors.push_back(
-        {name, DType::kBF16, std::move(shape), std::move(values)});
+        {name, DType::kBF16, std::move(shape), std::move(values), {}});
   }
 };
 
@@ -65,7 +66,7 @@ inline void AddAttention(TestModel& model, const std::string& layer) {
 }
 
 inline TestModel StartTestModel(const char* architecture,
-                                const char* model_type) {
+                                const char* model_type, uint64_t vocabulary) {
   TestModel model;
   model.config = {{"architectures", {architecture}},
                   {"model_type", model_type},
@@ -75,19 +76,19 @@ inline TestModel StartTestModel(const char* architecture,
                   {"num_attention_heads", 2},
                   {"num_key_value_heads", 1},
                   {"head_dim", 64},
-                  {"vocab_size", 96},
+                  {"vocab_size", vocabulary},
                   {"max_position_embeddings", 64},
                   {"rms_norm_eps", 1e-6},
                   {"rope_theta", 10000.0},
                   {"tie_word_embeddings", false},
                   {"torch_dtype", "bfloat16"}};
-  model.Add("lm_head.weight", {96, 128});
-  model.Add("model.embed_tokens.weight", {96, 128});
+  model.Add("lm_head.weight", {vocabulary, 128});
+  model.Add("model.embed_tokens.weight", {vocabulary, 128});
   return model;
 }
 
-inline TestModel DenseTestModel() {
-  TestModel model = StartTestModel("Qwen3ForCausalLM", "qwen3");
+inline TestModel DenseTestModel(uint64_t vocabulary = 96) {
+  TestModel model = StartTestModel("Qwen3ForCausalLM", "qwen3", vocabulary);
   for (const char* layer : {"model.layers.0.", "model.layers.1."}) {
     AddAttention(model, layer);
     model.Add(std::string(layer) + "mlp.down_proj.weight", {128, 256});
@@ -99,8 +100,9 @@ inline TestModel DenseTestModel() {
 }
 
 // Four experts a layer, as separate tensors.
-inline TestModel MixtureTestModel() {
-  TestModel model = StartTestModel("Qwen3MoeForCausalLM", "qwen3_moe");
+inline TestModel MixtureTestModel(uint64_t vocabulary = 96) {
+  TestModel model =
+      StartTestModel("Qwen3MoeForCausalLM", "qwen3_moe", vocabulary);
   model.config.update({{"num_experts", 4},
                        {"num_experts_per_tok", 2},
                        {"moe_intermediate_size", 64},
@@ -130,6 +132,10 @@ inline std::string SafetensorsText(const std::vector<TestTensor>& tensors) {
   std::string text(layout.file_bytes, '\0');
   std::memcpy(text.data(), layout.prefix.data(), layout.prefix.size());
   for (size_t i = 0; i < tensors.size(); ++i) {
+    if (!tensors[i].raw.empty()) {
+      text.replace(layout.offsets[i], tensors[i].raw.size(), tensors[i].raw);
+      continue;
+    }
     FromFloat(tensors[i].dtype, tensors[i].values,
               reinterpret_cast<std::byte*>(text.data() + layout.offsets[i]));
   }
