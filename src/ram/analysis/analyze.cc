@@ -1,0 +1,384 @@
+#include "ram/analysis/analyze.h"
+
+#include <xxhash.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+
+#include "ram/analysis/analysis_window.h"
+#include "ram/analysis/file_digests.h"
+#include "ram/analysis/matrix_slices.h"
+#include "ram/analysis/matrix_sums.h"
+#include "ram/analysis/search_schemes.h"
+#include "ram/analysis/spectrum.h"
+#include "ram/base/checked.h"
+#include "ram/base/digest.h"
+#include "ram/base/error.h"
+#include "ram/base/parallel.h"
+#include "ram/base/version.h"
+#include "ram/quantization/affine.h"
+#include "ram/tensor/convert.h"
+
+namespace ram {
+namespace {
+
+// How far hashing may run ahead of the analysis of the same bytes.
+constexpr uint64_t kDigestLeadBytes = uint64_t{256} << 20;
+// How many weights at the start of a matrix the pivot is the mean of.
+constexpr uint64_t kPivotWeights = 2048;
+// Spectra of matrices up to this size are taken in parallel, one thread each;
+// larger ones one after another with all threads.
+constexpr uint64_t kSmallSpectrumWeights = uint64_t{1} << 23;
+constexpr uint64_t kSmallSpectrumSide = 2048;
+
+// What a matrix has come to within its window.
+struct MatrixState {
+  std::once_flag started;
+  std::optional<MatrixSums> sums;
+  MatrixRecord record;
+  std::vector<double> singular_values;
+};
+
+struct Worker {
+  SliceReader reader;
+  WeightSummer summer;
+};
+
+class Analysis {
+ public:
+  Analysis(const Checkpoint& checkpoint, const AnalyzeOptions& options,
+           ProfileSink* profiles, Progress& progress);
+  Manifest Run();
+
+ private:
+  const Matrix& MatrixAt(uint32_t index) const {
+    return model_.matrices[index];
+  }
+  DType DTypeOf(const Matrix& matrix) const {
+    return model_.tensors[matrix.tensor].dtype;
+  }
+  MatrixState& StateOf(uint32_t index) {
+    return *states_[index - window_.begin];
+  }
+
+  Manifest StartManifest() const;
+  void RunWindow();
+  // The slices of the matrices of the window for which `wanted` holds.
+  template <typename Wanted>
+  std::vector<MatrixSlice> Slices(const Wanted& wanted) const;
+  void Measure();
+  void MeasureSlice(const MatrixSlice& at, Worker& worker);
+  float PivotOf(const Matrix& matrix) const;
+  [[noreturn]] void FailNonfinite(const Matrix& matrix, uint64_t index,
+                                  const WeightSlice& slice,
+                                  uint64_t index_in_slice) const;
+  void Search();
+  std::map<uint32_t, std::vector<Scheme>> ChooseSchemes();
+  void MeasureSpectra();
+  void MeasureSpectrumOf(uint32_t index, int threads);
+  void Advance(const Matrix& matrix, uint64_t rows);
+
+  const Checkpoint& checkpoint_;
+  const Model& model_;
+  const AnalyzeOptions& options_;
+  ProfileSink* profiles_;
+  Progress& progress_;
+  int threads_;
+  std::vector<uint32_t> groups_;
+  std::vector<Worker> workers_;
+  SliceResultPool pool_;
+  std::optional<FileDigests> digests_;
+  std::atomic<uint64_t> measured_bytes_ = 0;
+  AnalysisWindow window_;
+  std::vector<std::unique_ptr<MatrixState>> states_;
+};
+
+Analysis::Analysis(const Checkpoint& checkpoint, const AnalyzeOptions& options,
+                   ProfileSink* profiles, Progress& progress)
+    : checkpoint_(checkpoint),
+      model_(checkpoint.model()),
+      options_(options),
+      profiles_(profiles),
+      progress_(progress),
+      threads_(ResolveThreads(options.threads)),
+      workers_(static_cast<size_t>(threads_)) {
+  if (options.search) groups_ = SearchGroups(model_);
+  if (!options.digests) return;
+  std::vector<const File*> files;
+  for (const std::string& name : checkpoint.weight_files()) {
+    files.push_back(&checkpoint.file(name));
+  }
+  digests_.emplace(std::move(files), threads_);
+}
+
+Manifest Analysis::StartManifest() const {
+  Manifest manifest;
+  manifest.tool = kToolVersion;
+  manifest.seed = options_.seed;
+  if (!checkpoint_.config_text().empty()) {
+    manifest.config_sha256 = Sha256Hex(checkpoint_.config_text());
+  }
+  for (const std::string& name : checkpoint_.weight_files()) {
+    manifest.files.push_back({name, checkpoint_.file(name).size_bytes(), ""});
+  }
+  manifest.schemes = AffineMeasuredSchemes();
+  manifest.model = model_;
+  return manifest;
+}
+
+Manifest Analysis::Run() {
+  Manifest manifest = StartManifest();
+  uint64_t total_bytes = 0;
+  for (const Matrix& matrix : model_.matrices) {
+    total_bytes += matrix.weights() * DTypeBytes(DTypeOf(matrix));
+  }
+  const int passes = 1 + options_.search + (options_.spectra != Spectra::kNone);
+  progress_.Begin("analyze", total_bytes * static_cast<uint64_t>(passes));
+  for (const AnalysisWindow& window :
+       AnalysisWindows(model_, groups_, kWindowBytes)) {
+    window_ = window;
+    RunWindow();
+    for (const auto& state : states_) {
+      manifest.matrices.push_back(std::move(state->record));
+    }
+  }
+  states_.clear();
+  if (digests_) {
+    digests_->Finish();
+    const std::vector<std::string> digests = digests_->Take();
+    for (size_t i = 0; i < digests.size(); ++i) {
+      manifest.files[i].sha256 = digests[i];
+    }
+  }
+  progress_.End();
+  checkpoint_.CheckUnchanged();
+  return manifest;
+}
+
+void Analysis::RunWindow() {
+  states_.clear();
+  for (uint32_t i = window_.begin; i < window_.end; ++i) {
+    states_.push_back(std::make_unique<MatrixState>());
+  }
+  Measure();
+  for (const auto& state : states_) state->record = state->sums->Record();
+  if (options_.search) Search();
+  if (options_.spectra != Spectra::kNone) MeasureSpectra();
+  if (!profiles_) return;
+  for (uint32_t i = window_.begin; i < window_.end; ++i) {
+    MatrixProfile profile = StateOf(i).sums->Profile(options_.seed);
+    const auto& values = StateOf(i).singular_values;
+    profile.singular_values.assign(values.begin(), values.end());
+    profiles_->Add(MatrixAt(i), std::move(profile));
+  }
+}
+
+template <typename Wanted>
+std::vector<MatrixSlice> Analysis::Slices(const Wanted& wanted) const {
+  std::vector<MatrixSlice> slices;
+  for (uint32_t i = window_.begin; i < window_.end; ++i) {
+    if (!wanted(i)) continue;
+    const uint64_t count = SliceCount(MatrixAt(i));
+    for (uint64_t slice = 0; slice < count; ++slice) {
+      slices.push_back({i, slice});
+    }
+  }
+  return slices;
+}
+
+void Analysis::Advance(const Matrix& matrix, uint64_t rows) {
+  progress_.Advance(rows * matrix.cols * DTypeBytes(DTypeOf(matrix)));
+}
+
+void Analysis::Measure() {
+  const std::vector<MatrixSlice> slices = Slices([](uint32_t) { return true; });
+  // Nobody starts hashing while the others have only these left.
+  const uint64_t tail = static_cast<uint64_t>(threads_);
+  ParallelFor(slices.size(), threads_, [&](uint64_t item, int worker) {
+    if (digests_ && item + tail < slices.size()) {
+      digests_->Step(measured_bytes_ + kDigestLeadBytes);
+    }
+    MeasureSlice(slices[item], workers_[static_cast<size_t>(worker)]);
+  });
+}
+
+void Analysis::MeasureSlice(const MatrixSlice& at, Worker& worker) {
+  const Matrix& matrix = MatrixAt(at.matrix);
+  MatrixState& state = StateOf(at.matrix);
+  std::call_once(state.started,
+                 [&] { state.sums.emplace(matrix, PivotOf(matrix), pool_); });
+  const uint64_t row = at.slice * RowsPerSlice(matrix);
+  const uint64_t rows = std::min(RowsPerSlice(matrix), matrix.rows - row);
+  WeightSlice slice = worker.reader.Read(checkpoint_, matrix, row, rows);
+  slice.pivot = state.sums->pivot();
+  slice.columns = profiles_ != nullptr;
+  std::vector<float> signs;
+  if (profiles_ && matrix.expert >= 0) {
+    signs = SketchSigns(options_.seed, matrix.role, row, rows);
+    slice.signs = signs;
+  }
+  std::unique_ptr<SliceResult> result = pool_.Take();
+  worker.summer.Sum(slice, result->sums);
+  if (result->sums.nonfinite > 0 && !options_.allow_nonfinite) {
+    const uint64_t index = result->sums.first_nonfinite;
+    FailNonfinite(matrix, row * matrix.cols + index, slice, index);
+  }
+  if (profiles_) {
+    result->hash = XXH3_64bits(slice.bytes.data(), slice.bytes.size());
+  }
+  state.sums->Add(at.slice, std::move(result));
+  measured_bytes_ += rows * matrix.cols * DTypeBytes(DTypeOf(matrix));
+  Advance(matrix, rows);
+}
+
+float Analysis::PivotOf(const Matrix& matrix) const {
+  SliceReader reader;
+  WeightSummer summer;
+  const uint64_t rows =
+      std::min(matrix.rows, CeilDiv(kPivotWeights, matrix.cols));
+  const auto weights = reader.ReadFloats(checkpoint_, matrix, 0, rows);
+  const auto first =
+      weights.first(std::min<size_t>(kPivotWeights, weights.size()));
+  double sum = 0;
+  for (const float weight : first) sum += static_cast<double>(weight);
+  const double mean = sum / static_cast<double>(first.size());
+  return std::isfinite(mean) ? static_cast<float>(mean) : 0.0f;
+}
+
+// The flat index within the stored tensor of weight `index` of the matrix.
+uint64_t StoredIndex(const Matrix& matrix, uint64_t index) {
+  const uint64_t row = index / matrix.cols;
+  const uint64_t col = index % matrix.cols;
+  const uint64_t height =
+      matrix.transposed ? matrix.source_cols : matrix.block_rows;
+  const uint64_t first = matrix.first_row + row / height * matrix.block_stride;
+  const uint64_t within = row % height;
+  return matrix.transposed ? (first + col) * matrix.source_cols + within
+                           : (first + within) * matrix.source_cols + col;
+}
+
+void Analysis::FailNonfinite(const Matrix& matrix, uint64_t index,
+                             const WeightSlice& slice,
+                             uint64_t index_in_slice) const {
+  const TensorInfo& tensor = model_.tensors[matrix.tensor];
+  const uint64_t width = DTypeBytes(slice.dtype);
+  float value = 0;
+  ToFloat(slice.dtype, slice.bytes.data() + index_in_slice * width,
+          std::span(&value, 1));
+  Fail(ErrorKind::kCorrupt,
+       "{}: {}: found {} at index {}, expected finite weights "
+       "(--allow-nonfinite keeps the tensor at 16 bits)",
+       checkpoint_.file(tensor.file).path().string(), tensor.name,
+       std::isnan(value) ? "NaN"
+       : value < 0       ? "-infinity"
+                         : "infinity",
+       StoredIndex(matrix, index));
+}
+
+std::map<uint32_t, std::vector<Scheme>> Analysis::ChooseSchemes() {
+  std::map<uint32_t, std::array<double, kAffineSchemeCount>> errors;
+  std::map<uint32_t, const Matrix*> members;
+  for (uint32_t i = window_.begin; i < window_.end; ++i) {
+    if (StateOf(i).record.nonfinite > 0) continue;
+    auto& sum = errors[groups_[i]];
+    const auto& more = StateOf(i).sums->squared_errors();
+    for (size_t k = 0; k < sum.size(); ++k) sum[k] += more[k];
+    members[groups_[i]] = &MatrixAt(i);
+  }
+  std::map<uint32_t, std::vector<Scheme>> schemes;
+  for (const auto& [group, sum] : errors) {
+    const Matrix& matrix = *members[group];
+    schemes[group] = SchemesToSearch(sum, matrix.rows, matrix.cols);
+  }
+  return schemes;
+}
+
+void Analysis::Search() {
+  const auto schemes = ChooseSchemes();
+  const std::vector<Scheme> none;
+  const auto schemes_of = [&](uint32_t i) -> const std::vector<Scheme>& {
+    if (StateOf(i).record.nonfinite > 0) return none;
+    return schemes.at(groups_[i]);
+  };
+  const std::vector<MatrixSlice> slices =
+      Slices([&](uint32_t i) { return !schemes_of(i).empty(); });
+  std::vector<std::vector<double>> errors(slices.size());
+  ParallelFor(slices.size(), threads_, [&](uint64_t item, int worker) {
+    if (digests_) digests_->Step(measured_bytes_ + kDigestLeadBytes);
+    const MatrixSlice& at = slices[item];
+    const Matrix& matrix = MatrixAt(at.matrix);
+    const uint64_t row = at.slice * RowsPerSlice(matrix);
+    const uint64_t rows = std::min(RowsPerSlice(matrix), matrix.rows - row);
+    const auto weights =
+        workers_[static_cast<size_t>(worker)].reader.ReadFloats(
+            checkpoint_, matrix, row, rows);
+    errors[item].resize(schemes_of(at.matrix).size());
+    MeasureAffineSearch(schemes_of(at.matrix), KeptDType(DTypeOf(matrix)),
+                        weights, matrix.cols, errors[item]);
+    Advance(matrix, rows);
+  });
+  for (size_t item = 0; item < slices.size(); ++item) {
+    const uint32_t index = slices[item].matrix;
+    std::vector<double>& nmse = StateOf(index).record.nmse;
+    const std::vector<Scheme>& measured = schemes_of(index);
+    const double norm = StateOf(index).record.squared_norm;
+    for (size_t k = 0; k < measured.size(); ++k) {
+      const auto scheme = static_cast<size_t>(AffineSchemeIndex(measured[k]));
+      double& value = nmse[kAffineSchemeCount + scheme];
+      const double more = norm > 0 ? errors[item][k] / norm : 0.0;
+      value = slices[item].slice == 0 ? more : value + more;
+    }
+  }
+}
+
+void Analysis::MeasureSpectra() {
+  std::vector<uint32_t> small;
+  std::vector<uint32_t> large;
+  for (uint32_t i = window_.begin; i < window_.end; ++i) {
+    if (StateOf(i).record.nonfinite > 0) continue;
+    const Matrix& matrix = MatrixAt(i);
+    const bool is_small =
+        options_.spectra == Spectra::kTop &&
+        matrix.weights() <= kSmallSpectrumWeights &&
+        std::min(matrix.rows, matrix.cols) <= kSmallSpectrumSide;
+    (is_small ? small : large).push_back(i);
+  }
+  ParallelFor(small.size(), threads_, [&](uint64_t item, int) {
+    if (digests_) digests_->Step(measured_bytes_ + kDigestLeadBytes);
+    MeasureSpectrumOf(small[item], 1);
+  });
+  for (const uint32_t index : large) MeasureSpectrumOf(index, threads_);
+}
+
+void Analysis::MeasureSpectrumOf(uint32_t index, int threads) {
+  const Matrix& matrix = MatrixAt(index);
+  const RowReader read = [&](uint64_t row, std::span<float> out) {
+    checkpoint_.ReadRows(matrix, row, out);
+  };
+  MatrixState& state = StateOf(index);
+  Spectrum spectrum =
+      options_.spectra == Spectra::kFull
+          ? FullSpectrum(read, matrix.rows, matrix.cols, threads)
+          : MeasureSpectrum(read, matrix.rows, matrix.cols, options_.seed,
+                            matrix.name, threads);
+  state.record.metrics.spectral_concentration = spectrum.concentration;
+  state.record.stable_rank = spectrum.stable_rank;
+  state.record.top_energy = spectrum.top_energy;
+  state.record.alpha = spectrum.alpha;
+  state.singular_values = std::move(spectrum.singular_values);
+  Advance(matrix, matrix.rows);
+}
+
+}  // namespace
+
+Manifest Analyze(const Checkpoint& checkpoint, const AnalyzeOptions& options,
+                 ProfileSink* profiles, Progress& progress) {
+  return Analysis(checkpoint, options, profiles, progress).Run();
+}
+
+}  // namespace ram
