@@ -1,16 +1,8 @@
 // ./dev bench: the numbers this project promises, each measured by running
 // the programs as a user would and printed beside its floor: a plain read,
 // write or hash of the same bytes in the same run.
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
-#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -18,22 +10,18 @@
 #include <string>
 #include <vector>
 
+#include "measure.h"
 #include "ram/base/byte_size.h"
 #include "ram/base/digest.h"
 #include "ram/base/error.h"
-#include "ram/base/file.h"
 #include "ram/base/json.h"
-#include "ram/base/output.h"
 #include "ram/base/parallel.h"
-
-extern char** environ;
 
 namespace ram {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr uint64_t kBlock = uint64_t{4} << 20;
 constexpr double kGiB = 1073741824.0;
 
 struct Options {
@@ -45,127 +33,6 @@ struct Options {
   bool keep = false;
   int repeat = 2;
 };
-
-double Now() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
-// --- running a program -------------------------------------------------------
-
-struct Finished {
-  double seconds = 0;
-  double peak_bytes = 0;  // resident, mapped pages included
-  std::string out;
-  Json json() const { return ParseJson(out, "output of a program"); }
-};
-
-double MaxResidentBytes(const rusage& usage) {
-#ifdef __APPLE__
-  return static_cast<double>(usage.ru_maxrss);
-#else
-  return 1024.0 * static_cast<double>(usage.ru_maxrss);
-#endif
-}
-
-Finished RunProgram(const std::vector<std::string>& command) {
-  int ends[2];
-  if (pipe(ends) != 0) Fail(ErrorKind::kIo, "pipe: no pipe to be had");
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
-  posix_spawn_file_actions_addclose(&actions, ends[0]);
-  std::vector<char*> arguments;
-  for (const std::string& word : command) {
-    arguments.push_back(const_cast<char*>(word.c_str()));
-  }
-  arguments.push_back(nullptr);
-  const double start = Now();
-  pid_t child = 0;
-  const int error = posix_spawn(&child, arguments[0], &actions, nullptr,
-                                arguments.data(), environ);
-  posix_spawn_file_actions_destroy(&actions);
-  close(ends[1]);
-  if (error != 0) {
-    close(ends[0]);
-    Fail(ErrorKind::kIo, "{}: cannot start (./dev build)", command[0]);
-  }
-  Finished finished;
-  std::array<char, 65536> buffer;
-  ssize_t n = 0;
-  while ((n = read(ends[0], buffer.data(), buffer.size())) > 0) {
-    finished.out.append(buffer.data(), static_cast<size_t>(n));
-  }
-  close(ends[0]);
-  int status = 0;
-  rusage usage = {};
-  wait4(child, &status, 0, &usage);
-  finished.seconds = Now() - start;
-  finished.peak_bytes = MaxResidentBytes(usage);
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    Fail(ErrorKind::kIo, "{}: ended with status {}", fmt::join(command, " "),
-         WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status));
-  }
-  return finished;
-}
-
-// --- floors ------------------------------------------------------------------
-
-std::vector<fs::path> WeightFiles(const fs::path& model) {
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(model)) {
-    if (entry.path().extension() == ".safetensors") files.push_back(entry);
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
-uint64_t TotalBytes(const std::vector<fs::path>& files) {
-  uint64_t bytes = 0;
-  for (const fs::path& file : files) bytes += fs::file_size(file);
-  return bytes;
-}
-
-// Every byte of `files` through reused buffers, on all processors.
-double ReadSeconds(const std::vector<fs::path>& files) {
-  const int threads = ResolveThreads(0);
-  std::vector<std::vector<std::byte>> buffers(static_cast<size_t>(threads));
-  const double start = Now();
-  for (const fs::path& path : files) {
-    const File file = File::Open(path);
-    ParallelFor((file.size_bytes() + kBlock - 1) / kBlock, threads,
-                [&](uint64_t item, int worker) {
-                  auto& buffer = buffers[static_cast<size_t>(worker)];
-                  buffer.resize(kBlock);
-                  const uint64_t at = item * kBlock;
-                  file.ReadAt(at, std::span(buffer).first(std::min(
-                                      kBlock, file.size_bytes() - at)));
-                });
-  }
-  return Now() - start;
-}
-
-double HashSeconds(const std::vector<fs::path>& files) {
-  const double start = Now();
-  for (const fs::path& path : files) Sha256OfFile(path);
-  return Now() - start;
-}
-
-// Writes `bytes` bytes to a new file on all processors; not made durable, as
-// the time of the final sync is stated apart.
-double WriteSeconds(const fs::path& folder, uint64_t bytes) {
-  OutputDirectory out(folder / "plain-write");
-  const int threads = ResolveThreads(0);
-  const std::vector<std::byte> block(kBlock, std::byte{0x5a});
-  const double start = Now();
-  OutputFile& file = out.Create("data", bytes);
-  ParallelFor((bytes + kBlock - 1) / kBlock, threads, [&](uint64_t item, int) {
-    const uint64_t at = item * kBlock;
-    file.WriteAt(at, std::span(block).first(std::min(kBlock, bytes - at)));
-  });
-  return Now() - start;
-}
 
 // --- the lines ---------------------------------------------------------------
 
