@@ -21,15 +21,25 @@ constexpr size_t kChunkElements = size_t{8} << 20;
 constexpr size_t kReadRows = 16;
 constexpr size_t kReadElements = size_t{1} << 18;
 
-// gram += a' a, on and above the diagonal.
+// gram += a' a, on and above the diagonal. A thread takes kColumns columns of
+// tiles, whose operands for kPanelDepth rows stay in its second-level cache;
+// the other operand comes from further away and is used for all of them.
 template <typename T, typename AnyGram>
 void AddGram(const ColumnBlocks<T>& a, AnyGram& gram, int threads) {
-  const size_t blocks = a.blocks();
-  ParallelFor(blocks, threads, [&](uint64_t item, int) {
-    const size_t j = blocks - 1 - item;  // the longest columns first
-    for (size_t i = 0; i <= j; ++i) {
-      MultiplyBlock(a.Block(i), a.Block(j), a.depth(), gram.Tile(i, j),
-                    gram.TileStride());
+  constexpr size_t kColumns = 6;
+  constexpr size_t kPanelDepth = 2 * kDepthStep;
+  const size_t groups = CeilDiv(a.blocks(), kColumns);
+  ParallelFor(groups, threads, [&](uint64_t item, int) {
+    const size_t begin = (groups - 1 - item) * kColumns;  // the longest first
+    const size_t end = std::min(begin + kColumns, a.blocks());
+    for (size_t k = 0; k < a.depth(); k += kPanelDepth) {
+      const size_t depth = std::min(kPanelDepth, a.depth() - k);
+      for (size_t i = 0; i < end; ++i) {
+        for (size_t j = std::max(i, begin); j < end; ++j) {
+          MultiplyBlock(a.Block(i) + k * kTile, a.Block(j) + k * kTile, depth,
+                        gram.Tile(i, j), gram.TileStride());
+        }
+      }
     }
   });
 }
