@@ -1,0 +1,168 @@
+#include "ram/allocation/allocate.h"
+
+#include <cmath>
+
+#include "ram/allocation/decision.h"
+#include "ram/base/error.h"
+#include "ram/base/version.h"
+
+namespace ram {
+namespace {
+
+void CheckOptions(const AllocateOptions& options) {
+  const int bounds = (options.size_bytes ? 1 : 0) +
+                     (options.bits_per_weight ? 1 : 0) +
+                     (options.min_safe ? 1 : 0);
+  if (bounds > 1) {
+    Fail(ErrorKind::kUsage,
+         "--size, --bpw and --min-safe: found {} of them, expected at most one",
+         bounds);
+  }
+  const bool takes_budget =
+      options.policy == Policy::kRamV3 || options.policy == Policy::kOptimal;
+  if (bounds > 0 && !takes_budget) {
+    Fail(ErrorKind::kUsage,
+         "--policy {}: found a budget, expected none: its size follows from "
+         "its rule (use optimal or ram-v3)",
+         PolicyName(options.policy));
+  }
+  if (options.min_safe && options.policy != Policy::kOptimal) {
+    Fail(ErrorKind::kUsage, "--min-safe: found policy {}, expected optimal",
+         PolicyName(options.policy));
+  }
+  const double bpw = options.bits_per_weight.value_or(4);
+  if (!(bpw > 0 && bpw <= 64)) {
+    Fail(ErrorKind::kUsage,
+         "--bpw: found {}, expected bits per weight above 0 and at most 64",
+         bpw);
+  }
+  if (options.policy == Policy::kUniform &&
+      AffineSchemeIndex(Affine(options.bits, options.group_size)) < 0) {
+    Fail(ErrorKind::kUsage,
+         "--bits {} --group-size {}: expected 2, 3, 4, 5, 6 or 8 bits and "
+         "group size 32, 64 or 128",
+         options.bits, options.group_size);
+  }
+}
+
+// In the order of the alphabet, so that reading and writing a plan again
+// gives the same bytes.
+OrderedJson OptionsToJson(const AllocateOptions& options, Encoder encoder) {
+  OrderedJson json;
+  if (options.policy == Policy::kUniform) json["bits"] = options.bits;
+  if (options.bits_per_weight) json["bpw"] = *options.bits_per_weight;
+  json["encoder"] = EncoderName(encoder);
+  if (options.policy == Policy::kUniform) {
+    json["group_size"] = options.group_size;
+  }
+  if (options.min_safe) json["min_safe"] = true;
+  if (PolicyNeedsSpectra(options.policy)) {
+    const RamRule& rule = options.rule;
+    json["rule"] = {{"above_16", rule.above_16},
+                    {"above_8", rule.above_8},
+                    {"below_2", rule.below_2},
+                    {"group_2", rule.group_2},
+                    {"group_4", rule.group_4},
+                    {"group_8", rule.group_8},
+                    {"protected_names", rule.protected_names},
+                    {"weight_kurtosis", rule.weight_kurtosis},
+                    {"weight_output", rule.weight_output},
+                    {"weight_rounding", rule.weight_rounding},
+                    {"weight_spectral", rule.weight_spectral}};
+  }
+  if (!options.overrides.empty()) {
+    OrderedJson& list = json["set"] = OrderedJson::array();
+    for (const Override& change : options.overrides) {
+      list.push_back(fmt::format(
+          "{}={}{}", change.pattern, change.bits,
+          change.group_size ? fmt::format(":{}", *change.group_size) : ""));
+    }
+  }
+  if (options.size_bytes) json["size"] = *options.size_bytes;
+  return json;
+}
+
+std::vector<Choice> Decide(Problem& problem, Encoder& encoder) {
+  switch (problem.options.policy) {
+    case Policy::kUniform:
+      return DecideUniform(problem);
+    case Policy::kRamV1:
+    case Policy::kRamV2:
+    case Policy::kRamV3:
+      return DecideRam(problem);
+    case Policy::kOptimal:
+      break;
+  }
+  return DecideOptimal(problem, encoder);
+}
+
+void NoteModel(const Problem& problem, Plan& plan) {
+  if (!problem.model().known) {
+    plan.notes.push_back(fmt::format(
+        "architecture {} is unknown: matrices were found by shape, roles "
+        "guessed from names, and names are kept as they are in the checkpoint",
+        problem.model().architecture.empty() ? "of this model"
+                                             : problem.model().architecture));
+  }
+  uint64_t scales = 0;
+  for (const TensorUse use : problem.model().uses) {
+    if (use == TensorUse::kBlockScale) ++scales;
+  }
+  if (scales > 0) {
+    plan.notes.push_back(fmt::format(
+        "{} tensors of FP8 block scales are merged into their weights",
+        scales));
+  }
+  if (!plan.dropped.empty()) {
+    plan.notes.push_back(fmt::format("{} tensors are dropped (see \"dropped\")",
+                                     plan.dropped.size()));
+  }
+}
+
+}  // namespace
+
+Plan Allocate(const Manifest& manifest, const Target& target,
+              const AllocateOptions& options) {
+  CheckOptions(options);
+  Problem problem(manifest, target, options);
+  Encoder encoder = options.encoder.value_or(
+      options.policy == Policy::kUniform ? Encoder::kMinMax : Encoder::kSearch);
+  std::vector<Choice> choices = Decide(problem, encoder);
+
+  Plan plan;
+  plan.tool = kToolVersion;
+  plan.target = target.name();
+  plan.policy = PolicyName(options.policy);
+  plan.options = OptionsToJson(options, encoder);
+  plan.notes = std::move(problem.notes);
+  std::vector<Scheme> schemes;
+  for (size_t u = 0; u < problem.layout.units.size(); ++u) {
+    const Unit& unit = problem.layout.units[u];
+    Choice& choice = choices[u];
+    if (problem.settled[u]) {
+      choice.scheme = problem.settled[u]->scheme;
+      choice.reason = problem.settled[u]->reason;
+    }
+    PlannedUnit planned;
+    planned.unit = unit.name;
+    for (uint32_t member : unit.members) {
+      planned.tensors.push_back(manifest.model.matrices[member].name);
+    }
+    planned.scheme = choice.scheme;
+    planned.encoder = encoder;
+    planned.weights = unit.weights();
+    planned.bytes = unit.bytes(choice.scheme);
+    planned.nmse = problem.Nmse(unit, choice.scheme, encoder);
+    planned.score = choice.score;
+    planned.reason = std::move(choice.reason);
+    planned.candidates = std::move(choice.candidates);
+    plan.units.push_back(std::move(planned));
+    schemes.push_back(choice.scheme);
+  }
+  plan.dropped = problem.layout.dropped;
+  plan.totals = problem.Totals(schemes);
+  NoteModel(problem, plan);
+  return plan;
+}
+
+}  // namespace ram

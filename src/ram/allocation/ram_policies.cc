@@ -1,0 +1,221 @@
+#include "ram/allocation/ram_policies.h"
+
+#include <algorithm>
+
+#include "ram/base/error.h"
+
+namespace ram {
+namespace {
+
+constexpr uint64_t kSmallestWeights = 1024;
+
+std::optional<std::string> WhyKept(const Problem& problem, size_t index) {
+  const Unit& unit = problem.layout.units[index];
+  if (problem.settled[index]) return problem.settled[index]->reason;
+  for (uint32_t member : unit.members) {
+    auto why =
+        WhyProtected(problem.model().matrices[member], problem.options.rule);
+    if (why) return why;
+  }
+  if (unit.weights() < kSmallestWeights) {
+    return fmt::format("16-bit: {} weights, fewer than {}", unit.weights(),
+                       kSmallestWeights);
+  }
+  if (unit.legal.size() == 1) {
+    return "16-bit: the runtime cannot quantise this module";
+  }
+  return std::nullopt;
+}
+
+// The rule applied to every matrix by itself, whatever the target can store.
+void NoteShares(Problem& problem, const RamScores& scores,
+                const Thresholds& thresholds) {
+  double all = 0, two = 0, sixteen = 0;
+  const auto& matrices = problem.model().matrices;
+  for (size_t i = 0; i < matrices.size(); ++i) {
+    const double weights = static_cast<double>(matrices[i].weights());
+    all += weights;
+    if (WhyProtected(matrices[i], problem.options.rule) ||
+        matrices[i].weights() < kSmallestWeights) {
+      sixteen += weights;
+    } else if (scores.matrices[i]) {
+      const int bits = BitsFor(*scores.matrices[i], thresholds);
+      if (bits == 2) two += weights;
+      if (bits == 16) sixteen += weights;
+    }
+  }
+  problem.notes.push_back(fmt::format(
+      "sensitivity span {:.3f}, max 2-bit {:.1f} %, max 16-bit {:.1f} % of the "
+      "weights",
+      scores.span, all > 0 ? 100 * two / all : 0.0,
+      all > 0 ? 100 * sixteen / all : 0.0));
+}
+
+void NoteRouters(Problem& problem) {
+  uint64_t routers = 0;
+  for (const Matrix& matrix : problem.model().matrices) {
+    const auto why = WhyProtected(matrix, problem.options.rule);
+    if (why && *why == "16-bit: protected as a router") ++routers;
+  }
+  if (routers == 0) return;
+  problem.notes.push_back(fmt::format(
+      "{} routers are protected by their role: the published name patterns "
+      "miss them",
+      routers));
+}
+
+void NoteNarrowRanges(Problem& problem, const RamScores& scores) {
+  const bool v2 = problem.options.policy == Policy::kRamV2;
+  for (size_t m = 0; m < kMetricCount; ++m) {
+    const MetricRange& range = scores.ranges[m];
+    if (!range.narrow) continue;
+    problem.notes.push_back(fmt::format(
+        "{}: its 5-95 % range, {:.4g} to {:.4g}, is narrower than {}: {}",
+        MetricName(m), range.low, range.high, NarrowFloor(m),
+        v2 ? "rescaling amplifies noise and can backfire, as on Qwen3-8B "
+             "(perplexity 10.337 against 10.122 of ram-v1)"
+           : "its fixed score is used"));
+  }
+}
+
+}  // namespace
+
+std::vector<RamUnit> RamUnits(const Problem& problem, const RamScores& scores) {
+  std::vector<RamUnit> units;
+  units.reserve(problem.layout.units.size());
+  for (size_t u = 0; u < problem.layout.units.size(); ++u) {
+    const Unit& unit = problem.layout.units[u];
+    RamUnit ram_unit;
+    ram_unit.kept = WhyKept(problem, u);
+    double score = 0, weights = 0;
+    for (uint32_t member : unit.members) {
+      const Matrix& matrix = problem.model().matrices[member];
+      if (!scores.matrices[member]) {
+        if (ram_unit.kept) continue;
+        Fail(ErrorKind::kUsage,
+             "--policy {}: {}: found a metric missing in the manifest, "
+             "expected all four (run ram analyze --spectra)",
+             PolicyName(problem.options.policy), matrix.name);
+      }
+      const double share = static_cast<double>(matrix.weights());
+      score += share * *scores.matrices[member];
+      weights += share;
+    }
+    ram_unit.score = weights > 0 ? score / weights : 0.0;
+    units.push_back(std::move(ram_unit));
+  }
+  return units;
+}
+
+int BitsFor(double score, const Thresholds& thresholds) {
+  if (score >= thresholds.above_16) return 16;
+  if (score >= thresholds.above_8) return 8;
+  if (score <= thresholds.below_2) return 2;
+  return 4;
+}
+
+int GroupFor(int bits, const RamRule& rule) {
+  return bits == 2   ? rule.group_2
+         : bits == 4 ? rule.group_4
+         : bits == 8 ? rule.group_8
+                     : 0;
+}
+
+Scheme SchemeFor(const Unit& unit, int bits, const RamRule& rule) {
+  return LegalOrSmaller(unit, bits, GroupFor(bits, rule));
+}
+
+std::string BitsReason(int bits, double score, const Thresholds& thresholds) {
+  switch (bits) {
+    case 16:
+      return fmt::format("16-bit: S = {:.3f}, at or above {:.3f}", score,
+                         thresholds.above_16);
+    case 8:
+      return fmt::format("8-bit: S = {:.3f}, at or above {:.3f}", score,
+                         thresholds.above_8);
+    case 2:
+      return fmt::format("2-bit: S = {:.3f}, at or below {:.3f}", score,
+                         thresholds.below_2);
+    default:
+      return fmt::format("4-bit: S = {:.3f}, between {:.3f} and {:.3f}", score,
+                         thresholds.below_2, thresholds.above_8);
+  }
+}
+
+Choice RamChoice(const Unit& unit, const RamUnit& ram_unit, int bits,
+                 const RamRule& rule, const Thresholds& thresholds) {
+  if (ram_unit.kept) return {kFloat16Scheme, ram_unit.score, *ram_unit.kept};
+  Choice choice = {SchemeFor(unit, bits, rule), ram_unit.score,
+                   BitsReason(bits, ram_unit.score, thresholds)};
+  const int group = GroupFor(bits, rule);
+  if (choice.scheme.group_size != group) {
+    choice.reason +=
+        fmt::format("; group size {} does not divide rows of {} weights, so {}",
+                    group, unit.cols,
+                    choice.scheme == kFloat16Scheme
+                        ? "it stays at 16 bits"
+                        : fmt::format("{} is used", choice.scheme.group_size));
+  }
+  return choice;
+}
+
+void NoteRam(Problem& problem, const RamScores& scores,
+             const std::vector<RamUnit>& units,
+             const std::vector<Choice>& choices, const Thresholds& thresholds) {
+  const RamRule& rule = problem.options.rule;
+  uint64_t differ = 0, members = 0, groups = 0;
+  for (size_t u = 0; u < units.size(); ++u) {
+    const Unit& unit = problem.layout.units[u];
+    for (uint32_t member : unit.members) {
+      const Matrix& matrix = problem.model().matrices[member];
+      ++members;
+      if (unit.members.size() == 1) continue;
+      const bool kept =
+          WhyProtected(matrix, rule) || matrix.weights() < kSmallestWeights;
+      if (!kept && !scores.matrices[member]) continue;
+      const int own = kept ? 16 : BitsFor(*scores.matrices[member], thresholds);
+      if (own != choices[u].scheme.bits) ++differ;
+    }
+    if (!units[u].kept &&
+        choices[u].reason.find("does not divide") != std::string::npos) {
+      ++groups;
+    }
+  }
+  problem.notes.push_back(fmt::format(
+      "{} of {} matrices would by themselves get other bits than the unit they "
+      "are stored in",
+      differ, members));
+  if (groups > 0) {
+    problem.notes.push_back(fmt::format(
+        "the rule's group size is illegal for {} units: they take the next "
+        "smaller one, or 16 bits where there is none",
+        groups));
+  }
+  NoteShares(problem, scores, thresholds);
+  NoteRouters(problem);
+  if (problem.options.policy != Policy::kRamV1) {
+    NoteNarrowRanges(problem, scores);
+  }
+}
+
+std::vector<Choice> DecideRam(Problem& problem) {
+  const RamRule& rule = problem.options.rule;
+  const RamScores scores =
+      ScoreMatrices(problem.manifest, problem.options.policy, rule);
+  std::vector<RamUnit> units = RamUnits(problem, scores);
+  if (problem.options.policy == Policy::kRamV3) {
+    return DecideRamV3(problem, scores, std::move(units));
+  }
+  const Thresholds thresholds = {rule.above_16, rule.above_8, rule.below_2};
+  std::vector<Choice> choices;
+  choices.reserve(units.size());
+  for (size_t u = 0; u < units.size(); ++u) {
+    choices.push_back(RamChoice(problem.layout.units[u], units[u],
+                                BitsFor(units[u].score, thresholds), rule,
+                                thresholds));
+  }
+  NoteRam(problem, scores, units, choices, thresholds);
+  return choices;
+}
+
+}  // namespace ram
