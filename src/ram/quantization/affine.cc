@@ -101,6 +101,7 @@ double EncodeAffine(const Scheme& scheme, Encoder encoder, DType scale_dtype,
   assert(SchemeFits(scheme, cols) && weights.size() % cols == 0);
   const size_t group_size = static_cast<size_t>(scheme.group_size);
   WeightTile tile;
+  SearchTile search;
   GroupTile groups;
   CodeTile codes;
   std::array<uint32_t, kTileMaxWords> words;
@@ -110,7 +111,8 @@ double EncodeAffine(const Scheme& scheme, Encoder encoder, DType scale_dtype,
     if (encoder == Encoder::kMinMax) {
       ChooseMinMax(scheme, scale_dtype, tile, groups, codes);
     } else {
-      SearchPairs(scheme, scale_dtype, tile, groups);
+      PrepareSearch(group_size, tile, search);
+      SearchPairs(scheme, scale_dtype, tile, search, groups);
       RoundToPairs(scheme, tile, groups, codes);
     }
     const size_t first = range.weights / group_size;
@@ -131,16 +133,23 @@ void MeasureAffineSearch(std::span<const Scheme> schemes, DType scale_dtype,
                          std::span<double> squared_errors) {
   assert(squared_errors.size() == schemes.size());
   WeightTile tile;
+  SearchTile search;
   GroupTile groups;
   std::fill(squared_errors.begin(), squared_errors.end(), 0.0);
   ForEachTile(weights.size(), [&](const TileRange& range) {
     LoadRange(weights, range, tile);
-    for (size_t i = 0; i < schemes.size(); ++i) {
-      assert(SchemeFits(schemes[i], cols));
-      SearchPairs(schemes[i], scale_dtype, tile, groups);
-      squared_errors[i] += SumErrors(
-          schemes[i], groups,
-          range.weight_count / static_cast<size_t>(schemes[i].group_size));
+    for (const int group : kAffineGroups) {
+      const size_t group_size = static_cast<size_t>(group);
+      bool prepared = false;
+      for (size_t i = 0; i < schemes.size(); ++i) {
+        if (schemes[i].group_size != group) continue;
+        assert(SchemeFits(schemes[i], cols));
+        if (!prepared) PrepareSearch(group_size, tile, search);
+        prepared = true;
+        SearchPairs(schemes[i], scale_dtype, tile, search, groups);
+        squared_errors[i] +=
+            SumErrors(schemes[i], groups, range.weight_count / group_size);
+      }
     }
   });
 }

@@ -33,6 +33,14 @@ struct AffineInput {
   std::span<const std::byte> biases;
 };
 
+// Encoder::kSearch casts every candidate pair (scale, bias) to the stored type
+// before it is judged and stores the nearest codes of the best. Best is the
+// least squared error; at 2 and 3 bits each error counts (1 + |w| / rms of the
+// group) times. MLX's own pair is always among the candidates.
+//
+// No encoder stores an infinity: where MLX's own would, kMinMax stores the
+// largest finite value.
+//
 // Encodes `weights`, rows of `cols` (a multiple of the group size), finite.
 // scale_dtype is F16 or BF16. Returns the sum of squared errors of what was
 // stored, in fixed order: equal for any SIMD target and, summed over

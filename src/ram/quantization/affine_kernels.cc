@@ -76,33 +76,47 @@ void ChooseMinMaxKernel(const Scheme& scheme, DType dtype,
   }
 }
 
-template <int kBits>
-HWY_INLINE void SearchTile(size_t rows, DType dtype, const WeightTile& tile,
-                           GroupTile& groups) {
+void PrepareSearchKernel(size_t rows, const WeightTile& tile,
+                         SearchTile& search) {
   for (size_t k = 0; k < kTileRows / rows; ++k) {
     for (size_t lane = 0; lane < kTileLanes; lane += hn::Lanes(LaneTag())) {
-      SearchLanes<kBits>(tile.weights + k * rows * kTileLanes + lane, rows,
-                         dtype, groups, k * kTileLanes + lane);
+      const size_t first = k * rows * kTileLanes + lane;
+      PrepareLanes(tile.weights + first, rows, search.importance + first,
+                   search, k * kTileLanes + lane);
+    }
+  }
+}
+
+template <int kBits>
+HWY_INLINE void SearchGroups(size_t rows, DType dtype, const WeightTile& tile,
+                             const SearchTile& search, GroupTile& groups) {
+  for (size_t k = 0; k < kTileRows / rows; ++k) {
+    for (size_t lane = 0; lane < kTileLanes; lane += hn::Lanes(LaneTag())) {
+      const size_t first = k * rows * kTileLanes + lane;
+      SearchLanes<kBits>(
+          {tile.weights + first, search.importance + first, rows, dtype},
+          search, groups, k * kTileLanes + lane);
     }
   }
 }
 
 void SearchPairsKernel(const Scheme& scheme, DType dtype,
-                       const WeightTile& tile, GroupTile& groups) {
+                       const WeightTile& tile, const SearchTile& search,
+                       GroupTile& groups) {
   const size_t rows = static_cast<size_t>(scheme.group_size);
   switch (scheme.bits) {
     case 2:
-      return SearchTile<2>(rows, dtype, tile, groups);
+      return SearchGroups<2>(rows, dtype, tile, search, groups);
     case 3:
-      return SearchTile<3>(rows, dtype, tile, groups);
+      return SearchGroups<3>(rows, dtype, tile, search, groups);
     case 4:
-      return SearchTile<4>(rows, dtype, tile, groups);
+      return SearchGroups<4>(rows, dtype, tile, search, groups);
     case 5:
-      return SearchTile<5>(rows, dtype, tile, groups);
+      return SearchGroups<5>(rows, dtype, tile, search, groups);
     case 6:
-      return SearchTile<6>(rows, dtype, tile, groups);
+      return SearchGroups<6>(rows, dtype, tile, search, groups);
     default:
-      return SearchTile<8>(rows, dtype, tile, groups);
+      return SearchGroups<8>(rows, dtype, tile, search, groups);
   }
 }
 
@@ -220,6 +234,7 @@ namespace ram {
 HWY_EXPORT(LoadTileKernel);
 HWY_EXPORT(StoreTileKernel);
 HWY_EXPORT(ChooseMinMaxKernel);
+HWY_EXPORT(PrepareSearchKernel);
 HWY_EXPORT(SearchPairsKernel);
 HWY_EXPORT(RoundToPairsKernel);
 HWY_EXPORT(ApplyPairsKernel);
@@ -237,9 +252,15 @@ void ChooseMinMax(const Scheme& scheme, DType scale_dtype,
   HWY_DYNAMIC_DISPATCH(ChooseMinMaxKernel)
   (scheme, scale_dtype, tile, groups, codes);
 }
+void PrepareSearch(size_t group_size, const WeightTile& tile,
+                   SearchTile& search) {
+  HWY_DYNAMIC_DISPATCH(PrepareSearchKernel)(group_size, tile, search);
+}
 void SearchPairs(const Scheme& scheme, DType scale_dtype,
-                 const WeightTile& tile, GroupTile& groups) {
-  HWY_DYNAMIC_DISPATCH(SearchPairsKernel)(scheme, scale_dtype, tile, groups);
+                 const WeightTile& tile, const SearchTile& search,
+                 GroupTile& groups) {
+  HWY_DYNAMIC_DISPATCH(SearchPairsKernel)
+  (scheme, scale_dtype, tile, search, groups);
 }
 void RoundToPairs(const Scheme& scheme, const WeightTile& tile,
                   const GroupTile& groups, CodeTile& codes) {

@@ -37,6 +37,14 @@ struct GroupTile {
   alignas(64) float errors[kTileMaxGroups];
 };
 
+// What the search for any width needs to know of a tile's groups.
+struct SearchTile {
+  alignas(64) float importance[kTileWeights];  // [row][lane]
+  alignas(64) float importance_sums[kTileMaxGroups];
+  alignas(64) float lows[kTileMaxGroups];
+  alignas(64) float highs[kTileMaxGroups];
+};
+
 struct CodeTile {
   alignas(64) uint32_t codes[kTileWeights];  // [row][lane]
 };
@@ -48,9 +56,13 @@ void StoreTile(const WeightTile& tile, float* weights);
 // MLX's own choice. scale_dtype is F16 or BF16.
 void ChooseMinMax(const Scheme& scheme, DType scale_dtype,
                   const WeightTile& tile, GroupTile& groups, CodeTile& codes);
-// The pair with the least squared error that the search meets.
+void PrepareSearch(size_t group_size, const WeightTile& tile,
+                   SearchTile& search);
+// The pair with the least weighed squared error that the search meets;
+// `search` was prepared for the group size of `scheme`.
 void SearchPairs(const Scheme& scheme, DType scale_dtype,
-                 const WeightTile& tile, GroupTile& groups);
+                 const WeightTile& tile, const SearchTile& search,
+                 GroupTile& groups);
 // The nearest codes for given pairs.
 void RoundToPairs(const Scheme& scheme, const WeightTile& tile,
                   const GroupTile& groups, CodeTile& codes);

@@ -10,6 +10,8 @@
 
 #include <hwy/highway.h>
 
+#include <iterator>
+
 #include "ram/quantization/affine_search_starts.h"
 #include "ram/quantization/affine_tile-inl.h"
 
@@ -30,71 +32,147 @@ HWY_INLINE V StoredScale(V scale, DType dtype) {
   return RoundStored(hn::CopySign(magnitude, scale), dtype);
 }
 
-// Rounds the group to the nearest codes of (scale, bias); gives the squared
-// error in units of scale^2. With kRefit also the least-squares pair for
-// these codes, cast.
+// Range and importance of one group a lane.
+HWY_INLINE void PrepareLanes(const float* HWY_RESTRICT w, size_t rows,
+                             float* HWY_RESTRICT importance, SearchTile& search,
+                             size_t slot) {
+  const LaneTag d;
+  V low = hn::Zero(d), high = hn::Zero(d);
+  GroupRange(w, rows, low, high);
+  // Weights over `size` do not overflow when squared.
+  const V size =
+      hn::Max(hn::Max(hn::Abs(low), hn::Abs(high)), hn::Set(d, 0x1p-100f));
+  const V per_size = hn::Div(hn::Set(d, 1.0f), size);
+  V squares = hn::Zero(d);
+#pragma GCC unroll 4
+  for (size_t row = 0; row < rows; ++row) {
+    const V part = hn::Mul(hn::Load(d, w + row * kTileLanes), per_size);
+    squares = hn::Add(squares, hn::Mul(part, part));
+  }
+  const V one = hn::Set(d, 1.0f);
+  const V per_count = hn::Set(d, 1.0f / static_cast<float>(rows));
+  const V rms =
+      hn::Max(hn::Sqrt(hn::Mul(squares, per_count)), hn::Set(d, 0x1p-20f));
+  const V per_rms = hn::Div(per_size, rms);
+  V sum = hn::Zero(d);
+#pragma GCC unroll 4
+  for (size_t row = 0; row < rows; ++row) {
+    const V weight = hn::Load(d, w + row * kTileLanes);
+    const V u = hn::Add(hn::Abs(hn::Mul(weight, per_rms)), one);
+    sum = hn::Add(sum, u);
+    hn::Store(u, d, importance + row * kTileLanes);
+  }
+  hn::Store(low, d, search.lows + slot);
+  hn::Store(high, d, search.highs + slot);
+  hn::Store(sum, d, search.importance_sums + slot);
+}
+
+// One group a lane, and what the search needs to know of it.
+struct SearchGroup {
+  const float* HWY_RESTRICT weights;     // [rows][kTileLanes]
+  const float* HWY_RESTRICT importance;  // the same
+  size_t rows;
+  DType dtype;
+};
+
+// Pairs in memory, [pair][lane], because vectors of unknown size cannot be
+// array elements.
+struct Pairs {
+  HWY_ALIGN float scales[6 * kTileLanes];
+  HWY_ALIGN float biases[6 * kTileLanes];
+};
+
+template <int kBits>
+HWY_INLINE void AddError(V weight, V importance, V inverse, V offset, V& sum) {
+  const LaneTag d;
+  const V n = hn::Set(d, static_cast<float>((1 << kBits) - 1));
+  const V x = PlaceOnGrid(weight, inverse, offset);
+  const V e = hn::Sub(x, hn::Sub(BiasedCode(x, n), hn::Set(d, kRoundingMagic)));
+  V part = hn::Mul(e, e);
+  if constexpr (SearchStarts<kBits>::kWeighed) part = hn::Mul(part, importance);
+  sum = hn::Add(sum, part);
+}
+
+// Weighed squared errors of three pairs, each in units of its scale^2.
+template <int kBits>
+HWY_INLINE void TryThree(const SearchGroup& group, const Pairs& pairs,
+                         size_t at, V& error0, V& error1, V& error2) {
+  const LaneTag d;
+  V inverse0 = hn::Zero(d), offset0 = hn::Zero(d);
+  V inverse1 = inverse0, offset1 = inverse0;
+  V inverse2 = inverse0, offset2 = inverse0;
+  CodeMap(hn::Load(d, pairs.scales + at), hn::Load(d, pairs.biases + at),
+          inverse0, offset0);
+  CodeMap(hn::Load(d, pairs.scales + at + kTileLanes),
+          hn::Load(d, pairs.biases + at + kTileLanes), inverse1, offset1);
+  CodeMap(hn::Load(d, pairs.scales + at + 2 * kTileLanes),
+          hn::Load(d, pairs.biases + at + 2 * kTileLanes), inverse2, offset2);
+  error0 = error1 = error2 = hn::Zero(d);
+#pragma GCC unroll 2
+  for (size_t row = 0; row < group.rows; ++row) {
+    const V weight = hn::Load(d, group.weights + row * kTileLanes);
+    const V u = hn::Load(d, group.importance + row * kTileLanes);
+    AddError<kBits>(weight, u, inverse0, offset0, error0);
+    AddError<kBits>(weight, u, inverse1, offset1, error1);
+    AddError<kBits>(weight, u, inverse2, offset2, error2);
+  }
+}
+
+// Both squared errors of a pair in units of scale^2, and with kRefit the
+// weighed least-squares pair for its codes, cast.
 template <int kBits, bool kRefit>
-HWY_INLINE void TryPair(const float* HWY_RESTRICT w, size_t rows, DType dtype,
-                        V scale, V bias, V& error, V& next_scale,
+HWY_INLINE void TryPair(const SearchGroup& group, V importance_sum, V scale,
+                        V bias, V& weighed, V& plain, V& next_scale,
                         V& next_bias) {
+  constexpr bool kWeighed = SearchStarts<kBits>::kWeighed;
   const LaneTag d;
   const V n = hn::Set(d, static_cast<float>((1 << kBits) - 1));
   const V magic = hn::Set(d, kRoundingMagic);
   V inverse = hn::Zero(d), offset = hn::Zero(d);
   CodeMap(scale, bias, inverse, offset);
-  // Sums over the group of e^2, e, q, q^2, q e; q the code, e the error in
-  // codes.
-  V ee = hn::Zero(d), se = ee, sq = ee, qq = ee, qe = ee;
-#pragma GCC unroll 4
-  for (size_t row = 0; row < rows; ++row) {
-    const V x = PlaceOnGrid(hn::Load(d, w + row * kTileLanes), inverse, offset);
+  // Weighed sums of e, q, q^2, q e; q the code, e the error in codes.
+  V se = hn::Zero(d), sq = se, qq = se, qe = se;
+  weighed = plain = se;
+#pragma GCC unroll 2
+  for (size_t row = 0; row < group.rows; ++row) {
+    const V weight = hn::Load(d, group.weights + row * kTileLanes);
+    const V u = hn::Load(d, group.importance + row * kTileLanes);
+    const V x = PlaceOnGrid(weight, inverse, offset);
     const V q = hn::Sub(BiasedCode(x, n), magic);
     const V e = hn::Sub(x, q);
-    ee = hn::Add(ee, hn::Mul(e, e));
+    const V ee = hn::Mul(e, e);
+    plain = hn::Add(plain, ee);
+    if constexpr (kWeighed) weighed = hn::Add(weighed, hn::Mul(ee, u));
     if constexpr (kRefit) {
-      se = hn::Add(se, e);
-      sq = hn::Add(sq, q);
-      qq = hn::Add(qq, hn::Mul(q, q));
-      qe = hn::Add(qe, hn::Mul(q, e));
+      const V ue = kWeighed ? hn::Mul(u, e) : e;
+      const V uq = kWeighed ? hn::Mul(u, q) : q;
+      se = hn::Add(se, ue);
+      sq = hn::Add(sq, uq);
+      qq = hn::Add(qq, hn::Mul(uq, q));
+      qe = hn::Add(qe, hn::Mul(uq, e));
     }
   }
-  error = ee;
+  if constexpr (!kWeighed) weighed = plain;
   if constexpr (kRefit) {
     // weight = scale (q + e) + bias, so the new pair is scale (1 + a) and
     // bias + scale b with e ~ a q + b.
-    const V count = hn::Set(d, static_cast<float>(rows));
-    const V per_count = hn::Set(d, 1.0f / static_cast<float>(rows));
-    const V det = hn::Sub(hn::Mul(count, qq), hn::Mul(sq, sq));
-    const V a = hn::Div(hn::Sub(hn::Mul(count, qe), hn::Mul(se, sq)),
+    const V det = hn::Sub(hn::Mul(importance_sum, qq), hn::Mul(sq, sq));
+    const V a = hn::Div(hn::Sub(hn::Mul(importance_sum, qe), hn::Mul(se, sq)),
                         hn::Max(det, hn::Set(d, 1.0f)));
-    next_scale = StoredScale<kBits>(hn::Add(scale, hn::Mul(scale, a)), dtype);
+    next_scale =
+        StoredScale<kBits>(hn::Add(scale, hn::Mul(scale, a)), group.dtype);
     // The bias is refitted to the scale as cast.
     const V cast_a = hn::Mul(hn::Sub(next_scale, scale), inverse);
-    const V b = hn::Mul(hn::Sub(se, hn::Mul(cast_a, sq)), per_count);
-    next_bias = RoundFinite(hn::Add(bias, hn::Mul(scale, b)), dtype);
+    const V b = hn::Div(hn::Sub(se, hn::Mul(cast_a, sq)), importance_sum);
+    next_bias = RoundFinite(hn::Add(bias, hn::Mul(scale, b)), group.dtype);
   }
 }
 
-// Keeps (scale, bias) where its error is smaller than the best's.
-HWY_INLINE void KeepBetter(V scale, V bias, V error, V per_unit, V& best_scale,
-                           V& best_bias, V& best_error, V& best_size) {
-  const V ratio = hn::Mul(scale, per_unit);
-  const V size = hn::Mul(hn::Mul(ratio, ratio), error);
-  const auto better = hn::Lt(size, best_size);
-  best_scale = hn::IfThenElse(better, scale, best_scale);
-  best_bias = hn::IfThenElse(better, bias, best_bias);
-  best_error = hn::IfThenElse(better, error, best_error);
-  best_size = hn::IfThenElse(better, size, best_size);
-}
-
+// MLX's pair, then the starts.
 template <int kBits>
-HWY_INLINE void SearchLanes(const float* HWY_RESTRICT w, size_t rows,
-                            DType dtype, GroupTile& groups, size_t slot) {
-  using Starts = SearchStarts<kBits>;
+HWY_INLINE void MakeStarts(V low, V high, DType dtype, Pairs& pairs) {
   const LaneTag d;
   constexpr float kMaxCode = static_cast<float>((1 << kBits) - 1);
-  V low = hn::Zero(d), high = low;
-  GroupRange(w, rows, low, high);
   V scale = hn::Zero(d), bias = scale;
   MinMaxPair(low, high, kMaxCode, scale, bias);
   // A scale this small only occurs in constant groups; the floor keeps codes
@@ -102,42 +180,99 @@ HWY_INLINE void SearchLanes(const float* HWY_RESTRICT w, size_t rows,
   const V floor =
       hn::Mul(hn::Max(hn::Abs(low), hn::Abs(high)), hn::Set(d, 0x1p-22f));
   scale = hn::CopySign(hn::Max(hn::Abs(scale), floor), scale);
-  scale = StoredScale<kBits>(scale, dtype);
-  bias = RoundFinite(bias, dtype);
-  const V per_unit = hn::Div(hn::Set(d, 1.0f), scale);
-
-  V error = hn::Zero(d), next_scale = error, next_bias = error;
-  TryPair<kBits, true>(w, rows, dtype, scale, bias, error, next_scale,
-                       next_bias);
-  V best_scale = scale, best_bias = bias, best_error = error, best_size = error;
-  TryPair<kBits, false>(w, rows, dtype, next_scale, next_bias, error, scale,
-                        bias);
-  KeepBetter(next_scale, next_bias, error, per_unit, best_scale, best_bias,
-             best_error, best_size);
-  for (const float factor : Starts::kShrink) {
-    const V shrink = hn::Set(d, factor);
-    const V bottom = hn::Mul(low, shrink), top = hn::Mul(high, shrink);
-    const V per_code = hn::Set(d, 1.0f / kMaxCode);
+  hn::Store(StoredScale<kBits>(scale, dtype), d, pairs.scales);
+  hn::Store(RoundFinite(bias, dtype), d, pairs.biases);
+  const V per_code = hn::Set(d, 1.0f / kMaxCode);
+  size_t at = kTileLanes;
+  for (const SearchStart& start : SearchStarts<kBits>::kStarts) {
+    const V bottom = hn::Mul(low, hn::Set(d, start.low));
+    const V top = hn::Mul(high, hn::Set(d, start.high));
     const V step = hn::Sub(hn::Mul(top, per_code), hn::Mul(bottom, per_code));
-    scale = StoredScale<kBits>(hn::Max(step, floor), dtype);
-    bias = RoundFinite(bottom, dtype);
-    for (int refit = 0; refit < Starts::kRefits; ++refit) {
-      TryPair<kBits, true>(w, rows, dtype, scale, bias, error, next_scale,
-                           next_bias);
-      KeepBetter(scale, bias, error, per_unit, best_scale, best_bias,
-                 best_error, best_size);
-      scale = next_scale;
-      bias = next_bias;
-    }
-    TryPair<kBits, false>(w, rows, dtype, scale, bias, error, next_scale,
-                          next_bias);
-    KeepBetter(scale, bias, error, per_unit, best_scale, best_bias, best_error,
+    hn::Store(StoredScale<kBits>(hn::Max(step, floor), dtype), d,
+              pairs.scales + at);
+    hn::Store(RoundFinite(bottom, dtype), d, pairs.biases + at);
+    at += kTileLanes;
+  }
+}
+
+// Keeps pair `at` where its error is smaller than the best's; errors are
+// compared in units of MLX's scale.
+HWY_INLINE void KeepBetter(const Pairs& pairs, size_t at, V error, V per_unit,
+                           V& best_scale, V& best_bias, V& best_size) {
+  const LaneTag d;
+  const V scale = hn::Load(d, pairs.scales + at);
+  const V ratio = hn::Mul(scale, per_unit);
+  const V size = hn::Mul(hn::Mul(ratio, ratio), error);
+  const auto better = hn::Lt(size, best_size);
+  best_scale = hn::IfThenElse(better, scale, best_scale);
+  best_bias = hn::IfThenElse(better, hn::Load(d, pairs.biases + at), best_bias);
+  best_size = hn::IfThenElse(better, size, best_size);
+}
+
+template <int kBits>
+HWY_INLINE void TryStarts(const SearchGroup& group, const Pairs& pairs,
+                          V per_unit, V& best_scale, V& best_bias,
+                          V& best_size) {
+  const LaneTag d;
+  constexpr size_t kCount = 1 + std::size(SearchStarts<kBits>::kStarts);
+  static_assert(kCount % 3 == 0 && kCount <= 6);
+  best_scale = hn::Load(d, pairs.scales);
+  best_bias = hn::Load(d, pairs.biases);
+  best_size = hn::Inf(d);
+  V error0 = hn::Zero(d), error1 = error0, error2 = error0;
+  for (size_t pair = 0; pair < kCount; pair += 3) {
+    const size_t at = pair * kTileLanes;
+    TryThree<kBits>(group, pairs, at, error0, error1, error2);
+    KeepBetter(pairs, at, error0, per_unit, best_scale, best_bias, best_size);
+    KeepBetter(pairs, at + kTileLanes, error1, per_unit, best_scale, best_bias,
                best_size);
+    KeepBetter(pairs, at + 2 * kTileLanes, error2, per_unit, best_scale,
+               best_bias, best_size);
+  }
+}
+
+template <int kBits>
+HWY_INLINE void SearchLanes(const SearchGroup& group, const SearchTile& search,
+                            GroupTile& groups, size_t slot) {
+  const LaneTag d;
+  Pairs pairs;
+  MakeStarts<kBits>(hn::Load(d, search.lows + slot),
+                    hn::Load(d, search.highs + slot), group.dtype, pairs);
+  const V per_unit = hn::Div(hn::Set(d, 1.0f), hn::Load(d, pairs.scales));
+  V best_scale = hn::Zero(d), best_bias = best_scale, best_size = best_scale;
+  TryStarts<kBits>(group, pairs, per_unit, best_scale, best_bias, best_size);
+
+  const V sum = SearchStarts<kBits>::kWeighed
+                    ? hn::Load(d, search.importance_sums + slot)
+                    : hn::Set(d, static_cast<float>(group.rows));
+  V scale = best_scale, bias = best_bias;
+  V weighed = hn::Zero(d), plain = weighed;
+  V next_scale = weighed, next_bias = weighed;
+  TryPair<kBits, true>(group, sum, scale, bias, weighed, plain, next_scale,
+                       next_bias);
+  V best_plain = plain;
+  for (int refit = 1; refit <= SearchStarts<kBits>::kRefits; ++refit) {
+    scale = next_scale;
+    bias = next_bias;
+    if (refit < SearchStarts<kBits>::kRefits) {
+      TryPair<kBits, true>(group, sum, scale, bias, weighed, plain, next_scale,
+                           next_bias);
+    } else {
+      TryPair<kBits, false>(group, sum, scale, bias, weighed, plain, next_scale,
+                            next_bias);
+    }
+    const V ratio = hn::Mul(scale, per_unit);
+    const V size = hn::Mul(hn::Mul(ratio, ratio), weighed);
+    const auto better = hn::Lt(size, best_size);
+    best_scale = hn::IfThenElse(better, scale, best_scale);
+    best_bias = hn::IfThenElse(better, bias, best_bias);
+    best_plain = hn::IfThenElse(better, plain, best_plain);
+    best_size = hn::IfThenElse(better, size, best_size);
   }
   hn::Store(best_scale, d, groups.scales + slot);
   hn::Store(best_bias, d, groups.biases + slot);
   hn::Store(best_scale, d, groups.units + slot);
-  hn::Store(best_error, d, groups.errors + slot);
+  hn::Store(best_plain, d, groups.errors + slot);
 }
 
 }  // namespace HWY_NAMESPACE

@@ -25,7 +25,7 @@ using VU = hn::Vec<DU>;
 
 // x in [0, 255]: adding 2^23 rounds to nearest, ties to even, and leaves the
 // integer in the low bits; subtracting it again gives the rounded float.
-inline constexpr float kRoundingMagic = 0x1p23f;
+inline constexpr float kRoundingMagic = 0x1.8p23f;
 
 // [rows, cols] -> [cols, rows]; both multiples of 4. 128-bit blocks exist on
 // every target but the scalar one.
@@ -181,8 +181,12 @@ HWY_INLINE V PlaceOnGrid(V weight, V inverse, V offset) {
 // The code plus kRoundingMagic.
 HWY_INLINE V BiasedCode(V x, V max_code) {
   const LaneTag d;
-  return hn::Add(hn::Min(hn::Max(x, hn::Zero(d)), max_code),
-                 hn::Set(d, kRoundingMagic));
+  const hn::RebindToSigned<LaneTag> di;
+  const V magic = hn::Set(d, kRoundingMagic);
+  const auto bits = hn::BitCast(di, hn::Add(x, magic));
+  const auto lowest = hn::BitCast(di, magic);
+  const auto highest = hn::BitCast(di, hn::Add(max_code, magic));
+  return hn::BitCast(d, hn::Min(hn::Max(bits, lowest), highest));
 }
 HWY_INLINE VU CodeBits(V biased_code) {
   const DU du;
