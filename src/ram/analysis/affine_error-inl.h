@@ -22,8 +22,9 @@ constexpr float kTopCodes[6] = {3, 7, 15, 31, 63, 255};
 
 // How a group of each lane is rounded, per bit width.
 struct AffineParameters {
-  alignas(64) float inverse[6][kLanes];  // 1 / scale before the cast
-  alignas(64) float scale[6][kLanes];    // after it
+  alignas(64) float step[6][kLanes];     // the scale before the cast
+  alignas(64) float inverse[6][kLanes];  // 1 / step
+  alignas(64) float scale[6][kLanes];    // after the cast
   alignas(64) float bias[kLanes];        // before the cast
   alignas(64) float cast_bias[kLanes];
 };
@@ -76,6 +77,7 @@ HWY_INLINE void SetParameters(D d, hn::Vec<D> low, hn::Vec<D> high, size_t lane,
     const auto scale = hn::IfThenElse(no_code, start, hn::Div(edge, code));
     // The same for every width: a code is zero only when the least step rules.
     bias = hn::IfThenElse(no_code, hn::Zero(d), edge);
+    hn::Store(scale, d, to.step[i] + lane);
     hn::Store(hn::Div(hn::Set(d, 1.0f), scale), d, to.inverse[i] + lane);
     hn::Store(CastTo::Cast(d, scale), d, to.scale[i] + lane);
   }
@@ -83,12 +85,30 @@ HWY_INLINE void SetParameters(D d, hn::Vec<D> low, hn::Vec<D> high, size_t lane,
   hn::Store(CastTo::Cast(d, bias), d, to.cast_bias + lane);
 }
 
+// round(a / b), b's reciprocal given (rounded to nearest), a/b being from 0 to
+// about 400. The quotient is corrected with its exact remainder, so that it is
+// what division gives wherever a rounding hangs on it (Markstein 1990); the
+// product alone would decide near halves, which are frequent among BF16
+// weights, in another way. Where there is no fused multiplication, division is
+// the exact way: the bytes are the same.
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V RoundedQuotient(D, V a, V b, V reciprocal) {
+#if HWY_NATIVE_FMA
+  const V quotient = hn::Mul(a, reciprocal);
+  const V remainder = hn::NegMulAdd(quotient, b, a);
+  return hn::Round(hn::MulAdd(remainder, reciprocal, quotient));
+#else
+  (void)reciprocal;
+  return hn::Round(hn::Div(a, b));
+#endif
+}
+
 // sum + (code x scale + cast_bias - w)^2. The code is never negative: bias is
 // the end from which scale leads inwards.
-template <class V>
-HWY_INLINE V AddError(V sum, V distance, V inverse, V top, V scale,
+template <class D, class V = hn::Vec<D>>
+HWY_INLINE V AddError(D d, V sum, V distance, V step, V inverse, V top, V scale,
                       V cast_bias_minus_w) {
-  const V code = hn::Min(hn::Round(hn::Mul(distance, inverse)), top);
+  const V code = hn::Min(RoundedQuotient(d, distance, step, inverse), top);
   const V error = hn::Add(hn::Mul(code, scale), cast_bias_minus_w);
   return hn::Add(sum, hn::Mul(error, error));
 }
@@ -99,6 +119,12 @@ HWY_INLINE void AddErrors(D d, const float* HWY_RESTRICT weights, size_t length,
                           size_t lane, const AffineParameters& by,
                           float (*HWY_RESTRICT errors)[kLanes]) {
   using V = hn::Vec<D>;
+  const V b0 = hn::Load(d, by.step[0] + lane);
+  const V b1 = hn::Load(d, by.step[1] + lane);
+  const V b2 = hn::Load(d, by.step[2] + lane);
+  const V b3 = hn::Load(d, by.step[3] + lane);
+  const V b4 = hn::Load(d, by.step[4] + lane);
+  const V b5 = hn::Load(d, by.step[5] + lane);
   const V i0 = hn::Load(d, by.inverse[0] + lane);
   const V i1 = hn::Load(d, by.inverse[1] + lane);
   const V i2 = hn::Load(d, by.inverse[2] + lane);
@@ -129,12 +155,12 @@ HWY_INLINE void AddErrors(D d, const float* HWY_RESTRICT weights, size_t length,
     const V w = hn::Load(d, weights + j * kLanes + lane);
     const V distance = hn::Sub(w, bias);
     const V rest = hn::Sub(cast_bias, w);
-    e0 = AddError(e0, distance, i0, t0, s0, rest);
-    e1 = AddError(e1, distance, i1, t1, s1, rest);
-    e2 = AddError(e2, distance, i2, t2, s2, rest);
-    e3 = AddError(e3, distance, i3, t3, s3, rest);
-    e4 = AddError(e4, distance, i4, t4, s4, rest);
-    e5 = AddError(e5, distance, i5, t5, s5, rest);
+    e0 = AddError(d, e0, distance, b0, i0, t0, s0, rest);
+    e1 = AddError(d, e1, distance, b1, i1, t1, s1, rest);
+    e2 = AddError(d, e2, distance, b2, i2, t2, s2, rest);
+    e3 = AddError(d, e3, distance, b3, i3, t3, s3, rest);
+    e4 = AddError(d, e4, distance, b4, i4, t4, s4, rest);
+    e5 = AddError(d, e5, distance, b5, i5, t5, s5, rest);
   }
   hn::Store(e0, d, errors[0] + lane);
   hn::Store(e1, d, errors[1] + lane);

@@ -173,7 +173,7 @@ HWY_INLINE void AddMoments(D d, size_t lane, float pivot_value,
     const V w = hn::Load(d, state.weights + j * kLanes + lane);
     V x = hn::Sub(w, pivot);
     const V from_low = hn::Sub(w, low);
-    const V code = hn::Min(hn::Round(hn::Mul(from_low, inverse)), top);
+    const V code = hn::Min(RoundedQuotient(d, from_low, scale, inverse), top);
     V error = hn::Sub(hn::Mul(code, scale), from_low);
     V zero = hn::IfThenElseZero(hn::Eq(w, hn::Zero(d)), one);
     if constexpr (kPadded) {

@@ -32,9 +32,7 @@ struct WeightSlice {
 
 struct WeightSums {
   // By index of AffineSchemeAt, of MLX's min-max rounding with scale and bias
-  // in KeptDType(dtype); meaningless where the scheme does not fit. Codes come
-  // from a product with 1/scale where MLX divides: they may differ at exact
-  // ties.
+  // in KeptDType(dtype); meaningless where the scheme does not fit.
   std::array<double, kAffineSchemeCount> squared_errors{};
   double rounding_error = 0;       // squared, of docs/metrics.md
   std::array<double, 4> powers{};  // sums of (w - pivot)^1, 2, 3, 4
