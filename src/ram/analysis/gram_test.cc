@@ -43,10 +43,9 @@ void CheckMultiplyTile() {
       for (size_t j = 0; j < kStride; ++j) {
         // The documented order, so equal to the last bit.
         T sum = 0;
-        for (size_t k = 0; k < kDepth; ++k) {
+        for (size_t k = 0; j < kTile && k < kDepth; ++k) {
           sum += a[k * kTile + i] * b[k * kTile + j];
         }
-        if (j >= kTile) sum = 0;
         ASSERT_EQ(c[i * kStride + j], before[i * kStride + j] + sum)
             << i << ", " << j;
       }

@@ -18,7 +18,7 @@ constexpr size_t kTileElements = kTile * kTile;
 // So many blocks keep the concentration of 256 values within 1.5e-3 for the
 // spectra of random matrices, the flattest and therefore the hardest.
 size_t BlocksFor(size_t size) { return 17 + size / 1024; }
-constexpr size_t kMaxBasisElements = size_t{40} << 20;
+constexpr size_t kMaxBasisElements = size_t{28} << 20;
 
 // What is left of a column of A Q when it lies in the span of Q: rounding
 // errors, this much of the longest column.

@@ -28,7 +28,7 @@ BlockOperator WeightsOperator(const RowReader& read, uint64_t rows,
                               uint64_t cols, float scale, int threads);
 
 // The `count` largest eigenvalues of A [size, size], descending, whose largest
-// eigenvalue should be about 1 or more. Memory: at most 160 MiB.
+// eigenvalue should be about 1 or more. Memory: at most 112 MiB.
 std::vector<double> KrylovEigenvalues(const BlockOperator& apply, size_t size,
                                       size_t count, int bits,
                                       const CounterRandom& random, int threads);

@@ -1,8 +1,10 @@
 #include "ram/analysis/spectrum_krylov.h"
 
 #include <gtest/gtest.h>
+#include <hwy/targets.h>
 
 #include <numeric>
+#include <utility>
 
 #include "ram/analysis/spectrum_test_matrix.h"
 
@@ -26,7 +28,7 @@ double Concentration(const std::vector<double>& values) {
 }
 
 TEST(KrylovTest, KnowsTheConcentrationOfFlatSpectra) {
-  for (const size_t size : {size_t{2304}, size_t{4096}, size_t{8192}}) {
+  for (const size_t size : {size_t{2304}, size_t{6144}}) {
     const std::vector<double> values = QuarterCircleEnergies(size);
     const std::vector<double> found = KrylovEigenvalues(
         Diagonal(values), size, 256, 24, CounterRandom(1, "flat"), 2);
@@ -38,8 +40,8 @@ TEST(KrylovTest, KnowsTheConcentrationOfFlatSpectra) {
 }
 
 TEST(KrylovTest, KnowsTheConcentrationOfUnevenSpectra) {
-  constexpr size_t kSize = 4096;
-  for (const double exponent : {0.3, 1.0, 2.0, 4.0}) {
+  constexpr size_t kSize = 2304;
+  for (const double exponent : {0.3, 1.0, 4.0}) {
     std::vector<double> values(kSize);
     for (size_t i = 0; i < kSize; ++i) {
       values[i] = std::pow(static_cast<double>(i + 1), -exponent);
@@ -48,7 +50,7 @@ TEST(KrylovTest, KnowsTheConcentrationOfUnevenSpectra) {
         Diagonal(values), kSize, 256, 24, CounterRandom(1, "power"), 2);
     EXPECT_NEAR(Concentration(found), Concentration(values), 5e-4) << exponent;
   }
-  for (const double outlier : {1e1, 1e2, 1e3, 1e4, 1e5, 1e6}) {
+  for (const double outlier : {1e1, 1e3, 1e5}) {
     std::vector<double> values = QuarterCircleEnergies(kSize);
     values[0] = outlier;
     const std::vector<double> found = KrylovEigenvalues(
@@ -64,6 +66,25 @@ TEST(KrylovTest, FindsAllEigenvaluesOfSmallMatrices) {
   const std::vector<double> found = KrylovEigenvalues(
       Diagonal(values), 100, 100, 30, CounterRandom(1, "small"), 1);
   for (size_t i = 0; i < 100; ++i) EXPECT_NEAR(found[i], values[i], 1e-5);
+}
+
+TEST(KrylovTest, HasTheSameBitsOnEveryTarget) {
+  const TestMatrix matrix = StudentMatrix(330, 420, 3, "targets");
+  const auto measure = [&](const BlockOperator& apply) {
+    return KrylovEigenvalues(apply, 330, 256, 30, CounterRandom(1, "bits"), 2);
+  };
+  const auto both = [&] {
+    const TiledGram gram =
+        TiledGramOfSmallerSide(matrix.Reader(), 330, 420, 1, 2);
+    return std::pair(measure(GramOperator(gram, 2)),
+                     measure(WeightsOperator(matrix.Reader(), 330, 420, 1, 2)));
+  };
+  const auto expected = both();
+  for (const auto target : hwy::SupportedAndGeneratedTargets()) {
+    hwy::SetSupportedTargetsForTest(target);
+    EXPECT_EQ(both(), expected) << hwy::TargetName(target);
+  }
+  hwy::SetSupportedTargetsForTest(0);
 }
 
 TEST(KrylovTest, FindsZerosWhereTheRankEnds) {
