@@ -141,7 +141,7 @@ uint64_t Problem::TensorBytes(std::span<const Scheme> schemes) const {
 }
 
 uint64_t Problem::FileBytes(std::span<const Scheme> schemes) const {
-  return TotalFileBytes(target.LayOutFiles(layout, schemes));
+  return target.FileBytes(layout, schemes);
 }
 
 PlanTotals Problem::Totals(std::span<const Scheme> schemes) const {

@@ -106,16 +106,16 @@ std::optional<std::vector<Candidate>> Frontier::BestUniform(
     const std::vector<Scheme> schemes =
         UniformSchemes(problem_, wanted.bits, wanted.group_size);
     std::vector<Candidate> candidates;
-    for (size_t u = 0; u < schemes.size(); ++u) {
+    double uniform_loss = 0;
+    for (size_t u = 0; u < schemes.size() && uniform_loss < loss; ++u) {
       auto candidate = Evaluate(u, schemes[u], encoder_);
       // The search never does worse than min-max, so this is a bound.
       if (!candidate) candidate = Evaluate(u, schemes[u], Encoder::kMinMax);
       if (!candidate) break;
+      uniform_loss += candidate->loss;
       candidates.push_back(*candidate);
     }
-    if (candidates.size() < schemes.size()) continue;
-    const double uniform_loss = TotalLoss(candidates);
-    if (uniform_loss >= loss) continue;
+    if (candidates.size() < schemes.size() || uniform_loss >= loss) continue;
     if (BytesFor(problem_, budget, schemes) > budget.bytes) continue;
     loss = uniform_loss;
     best = std::move(candidates);

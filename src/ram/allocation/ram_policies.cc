@@ -9,13 +9,12 @@ namespace {
 
 constexpr uint64_t kSmallestWeights = 1024;
 
-std::optional<std::string> WhyKept(const Problem& problem, size_t index) {
+std::optional<std::string> WhyKept(const Problem& problem,
+                                   const RamScores& scores, size_t index) {
   const Unit& unit = problem.layout.units[index];
   if (problem.settled[index]) return problem.settled[index]->reason;
   for (uint32_t member : unit.members) {
-    auto why =
-        WhyProtected(problem.model().matrices[member], problem.options.rule);
-    if (why) return why;
+    if (scores.protections[member]) return scores.protections[member];
   }
   if (unit.weights() < kSmallestWeights) {
     return fmt::format("16-bit: {} weights, fewer than {}", unit.weights(),
@@ -35,8 +34,7 @@ void NoteShares(Problem& problem, const RamScores& scores,
   for (size_t i = 0; i < matrices.size(); ++i) {
     const double weights = static_cast<double>(matrices[i].weights());
     all += weights;
-    if (WhyProtected(matrices[i], problem.options.rule) ||
-        matrices[i].weights() < kSmallestWeights) {
+    if (scores.protections[i] || matrices[i].weights() < kSmallestWeights) {
       sixteen += weights;
     } else if (scores.matrices[i]) {
       const int bits = BitsFor(*scores.matrices[i], thresholds);
@@ -51,10 +49,9 @@ void NoteShares(Problem& problem, const RamScores& scores,
       all > 0 ? 100 * sixteen / all : 0.0));
 }
 
-void NoteRouters(Problem& problem) {
+void NoteRouters(Problem& problem, const RamScores& scores) {
   uint64_t routers = 0;
-  for (const Matrix& matrix : problem.model().matrices) {
-    const auto why = WhyProtected(matrix, problem.options.rule);
+  for (const auto& why : scores.protections) {
     if (why && *why == "16-bit: protected as a router") ++routers;
   }
   if (routers == 0) return;
@@ -86,7 +83,7 @@ std::vector<RamUnit> RamUnits(const Problem& problem, const RamScores& scores) {
   for (size_t u = 0; u < problem.layout.units.size(); ++u) {
     const Unit& unit = problem.layout.units[u];
     RamUnit ram_unit;
-    ram_unit.kept = WhyKept(problem, u);
+    ram_unit.kept = WhyKept(problem, scores, u);
     double score = 0, weights = 0;
     for (uint32_t member : unit.members) {
       const Matrix& matrix = problem.model().matrices[member];
@@ -162,7 +159,6 @@ Choice RamChoice(const Unit& unit, const RamUnit& ram_unit, int bits,
 void NoteRam(Problem& problem, const RamScores& scores,
              const std::vector<RamUnit>& units,
              const std::vector<Choice>& choices, const Thresholds& thresholds) {
-  const RamRule& rule = problem.options.rule;
   uint64_t differ = 0, members = 0, groups = 0;
   for (size_t u = 0; u < units.size(); ++u) {
     const Unit& unit = problem.layout.units[u];
@@ -171,7 +167,7 @@ void NoteRam(Problem& problem, const RamScores& scores,
       ++members;
       if (unit.members.size() == 1) continue;
       const bool kept =
-          WhyProtected(matrix, rule) || matrix.weights() < kSmallestWeights;
+          scores.protections[member] || matrix.weights() < kSmallestWeights;
       if (!kept && !scores.matrices[member]) continue;
       const int own = kept ? 16 : BitsFor(*scores.matrices[member], thresholds);
       if (own != choices[u].scheme.bits) ++differ;
@@ -192,7 +188,7 @@ void NoteRam(Problem& problem, const RamScores& scores,
         groups));
   }
   NoteShares(problem, scores, thresholds);
-  NoteRouters(problem);
+  NoteRouters(problem, scores);
   if (problem.options.policy != Policy::kRamV1) {
     NoteNarrowRanges(problem, scores);
   }

@@ -36,6 +36,26 @@ double AdaptiveScore(const MetricRange& range, double value) {
   return width > 0 ? (value - range.low) / width : 0.0;
 }
 
+// `patterns` are in lower case.
+std::optional<std::string> WhyProtected(
+    const Matrix& matrix, const std::vector<std::string>& patterns) {
+  const std::string name = LowerCase(matrix.name);
+  for (const std::string& pattern : patterns) {
+    if (name.find(pattern) != name.npos) {
+      return fmt::format("16-bit: protected by its name ({})", pattern);
+    }
+  }
+  // What the published patterns mean but miss: "mlp.gate", "model.visual".
+  if (matrix.role == "router") return "16-bit: protected as a router";
+  if (matrix.section == Section::kVision) {
+    return "16-bit: protected as part of the vision model";
+  }
+  if (matrix.rows <= 1 || matrix.cols <= 1) {
+    return "16-bit: protected, fewer than two dimensions larger than 1";
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::string_view MetricName(size_t metric) {
@@ -127,27 +147,15 @@ RamScores ScoreMatrices(const Manifest& manifest, Policy policy,
     smallest = std::min(smallest.value_or(score), score);
     largest = std::max(largest.value_or(score), score);
   }
+  std::vector<std::string> patterns;
+  for (const std::string& pattern : rule.protected_names) {
+    patterns.push_back(LowerCase(pattern));
+  }
+  for (const Matrix& matrix : manifest.model.matrices) {
+    scores.protections.push_back(WhyProtected(matrix, patterns));
+  }
   scores.span = smallest ? *largest - *smallest : 0.0;
   return scores;
-}
-
-std::optional<std::string> WhyProtected(const Matrix& matrix,
-                                        const RamRule& rule) {
-  const std::string name = LowerCase(matrix.name);
-  for (const std::string& pattern : rule.protected_names) {
-    if (name.find(LowerCase(pattern)) != name.npos) {
-      return fmt::format("16-bit: protected by its name ({})", pattern);
-    }
-  }
-  // What the published patterns mean but miss: "mlp.gate", "model.visual".
-  if (matrix.role == "router") return "16-bit: protected as a router";
-  if (matrix.section == Section::kVision) {
-    return "16-bit: protected as part of the vision model";
-  }
-  if (matrix.rows <= 1 || matrix.cols <= 1) {
-    return "16-bit: protected, fewer than two dimensions larger than 1";
-  }
-  return std::nullopt;
 }
 
 }  // namespace ram

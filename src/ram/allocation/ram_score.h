@@ -45,14 +45,12 @@ struct RamScores {
   std::vector<std::optional<double>> matrices;
   std::array<MetricRange, kMetricCount> ranges;
   double span = 0;  // largest minus smallest S
+  // Why the rule leaves a matrix at 16 bits whatever its score; unset where it
+  // does not.
+  std::vector<std::optional<std::string>> protections;
 };
 // Policy kRamV1, kRamV2 or kRamV3.
 RamScores ScoreMatrices(const Manifest& manifest, Policy policy,
                         const RamRule& rule);
-
-// Why the rule leaves this matrix at 16 bits whatever its score; nullopt when
-// it does not.
-std::optional<std::string> WhyProtected(const Matrix& matrix,
-                                        const RamRule& rule);
 
 }  // namespace ram

@@ -131,6 +131,25 @@ TEST(AffineFilesTest, StackExpertsOnMlx) {
   EXPECT_EQ(layout.units.size(), 48u * (4 + 1 + 3) + 2);
 }
 
+TEST(AffineFilesTest, HaveTheBytesThatAreCountedWithoutLayingThemOut) {
+  Json config = Qwen30();
+  config["num_hidden_layers"] = 2u;
+  for (const char* target : {"mlx", "native"}) {
+    const TargetLayout layout = LayoutOf(config, target);
+    std::vector<Scheme> schemes;
+    for (size_t u = 0; u < layout.units.size(); ++u) {
+      const auto& legal = layout.units[u].legal;
+      schemes.push_back(legal[u * 7 % legal.size()]);
+    }
+    for (uint64_t shard_bytes : {uint64_t{5} << 30, uint64_t{100} << 20,
+                                 uint64_t{3} << 20, uint64_t{1} << 10}) {
+      EXPECT_EQ(AffineFileBytes(layout, schemes, shard_bytes),
+                TotalFileBytes(LayOutAffineFiles(layout, schemes, shard_bytes)))
+          << target << " " << shard_bytes;
+    }
+  }
+}
+
 TEST(AffineFilesTest, LayOutEighteenThousandTensorsQuickly) {
   const TargetLayout layout = LayoutOf(Qwen30(), "native");
   const auto start = std::chrono::steady_clock::now();

@@ -175,6 +175,11 @@ std::vector<OutputFileLayout> MlxTarget::LayOutFiles(
   return LayOutAffineFiles(layout, schemes);
 }
 
+uint64_t MlxTarget::FileBytes(const TargetLayout& layout,
+                              std::span<const Scheme> schemes) const {
+  return AffineFileBytes(layout, schemes);
+}
+
 std::string MlxTarget::ConfigText(const Model& model,
                                   const TargetLayout& layout,
                                   std::span<const Scheme> schemes) const {

@@ -14,6 +14,8 @@ class MlxTarget final : public Target {
   std::vector<OutputFileLayout> LayOutFiles(
       const TargetLayout& layout,
       std::span<const Scheme> schemes) const override;
+  uint64_t FileBytes(const TargetLayout& layout,
+                     std::span<const Scheme> schemes) const override;
   std::string ConfigText(const Model& model, const TargetLayout& layout,
                          std::span<const Scheme> schemes) const override;
 };

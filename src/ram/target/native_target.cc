@@ -36,6 +36,11 @@ std::vector<OutputFileLayout> NativeTarget::LayOutFiles(
   return LayOutAffineFiles(layout, schemes);
 }
 
+uint64_t NativeTarget::FileBytes(const TargetLayout& layout,
+                                 std::span<const Scheme> schemes) const {
+  return AffineFileBytes(layout, schemes);
+}
+
 std::string NativeTarget::ConfigText(const Model& model,
                                      const TargetLayout& layout,
                                      std::span<const Scheme> schemes) const {

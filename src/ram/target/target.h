@@ -91,6 +91,9 @@ class Target {
   // Every weight file, to the byte, for one scheme per unit.
   virtual std::vector<OutputFileLayout> LayOutFiles(
       const TargetLayout& layout, std::span<const Scheme> schemes) const = 0;
+  // Their bytes together, headers included, without laying them out.
+  virtual uint64_t FileBytes(const TargetLayout& layout,
+                             std::span<const Scheme> schemes) const = 0;
   // config.json of the output, from the source's.
   virtual std::string ConfigText(const Model& model, const TargetLayout& layout,
                                  std::span<const Scheme> schemes) const = 0;
@@ -99,7 +102,7 @@ class Target {
 // "mlx", "native". Throws kUsage for an unknown name, listing the known ones.
 const Target& FindTarget(std::string_view name);
 
-// Bytes of all weight files together, headers included, without building them.
+// Bytes of all weight files together, headers included.
 uint64_t TotalFileBytes(std::span<const OutputFileLayout> files);
 
 }  // namespace ram
