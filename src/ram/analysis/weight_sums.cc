@@ -424,7 +424,7 @@ void SumTiles(const WeightSlice& slice, const WeightBuffers& buffers,
 
 void SumWeights(const WeightSlice& slice, const WeightBuffers& buffers,
                 WeightSums& sums) {
-  HWY_ALIGN SliceState state;
+  SliceState state;
   StartState(state);
   if (slice.dtype == DType::kBF16) {
     SumTiles<Bf16Weights, ToBf16>(slice, buffers, state, sums);
