@@ -87,15 +87,20 @@ void PrepareSearchKernel(size_t rows, const WeightTile& tile,
   }
 }
 
-template <int kBits>
-HWY_INLINE void SearchGroups(size_t rows, DType dtype, const WeightTile& tile,
-                             const SearchTile& search, GroupTile& groups) {
+template <bool kWeighed>
+HWY_INLINE void SearchGroups(const Scheme& scheme, DType dtype,
+                             const WeightTile& tile, const SearchTile& search,
+                             GroupTile& groups) {
+  const SearchPlan& plan = SearchPlanFor(scheme.bits);
+  const float max_code = static_cast<float>((1 << scheme.bits) - 1);
+  const size_t rows = static_cast<size_t>(scheme.group_size);
   for (size_t k = 0; k < kTileRows / rows; ++k) {
     for (size_t lane = 0; lane < kTileLanes; lane += hn::Lanes(LaneTag())) {
       const size_t first = k * rows * kTileLanes + lane;
-      SearchLanes<kBits>(
-          {tile.weights + first, search.importance + first, rows, dtype},
-          search, groups, k * kTileLanes + lane);
+      SearchLanes<kWeighed>(plan,
+                            {tile.weights + first, search.importance + first,
+                             rows, max_code, dtype},
+                            search, groups, k * kTileLanes + lane);
     }
   }
 }
@@ -103,20 +108,10 @@ HWY_INLINE void SearchGroups(size_t rows, DType dtype, const WeightTile& tile,
 void SearchPairsKernel(const Scheme& scheme, DType dtype,
                        const WeightTile& tile, const SearchTile& search,
                        GroupTile& groups) {
-  const size_t rows = static_cast<size_t>(scheme.group_size);
-  switch (scheme.bits) {
-    case 2:
-      return SearchGroups<2>(rows, dtype, tile, search, groups);
-    case 3:
-      return SearchGroups<3>(rows, dtype, tile, search, groups);
-    case 4:
-      return SearchGroups<4>(rows, dtype, tile, search, groups);
-    case 5:
-      return SearchGroups<5>(rows, dtype, tile, search, groups);
-    case 6:
-      return SearchGroups<6>(rows, dtype, tile, search, groups);
-    default:
-      return SearchGroups<8>(rows, dtype, tile, search, groups);
+  if (WeighsErrors(scheme.bits)) {
+    SearchGroups<true>(scheme, dtype, tile, search, groups);
+  } else {
+    SearchGroups<false>(scheme, dtype, tile, search, groups);
   }
 }
 

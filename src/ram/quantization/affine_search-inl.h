@@ -10,8 +10,6 @@
 
 #include <hwy/highway.h>
 
-#include <iterator>
-
 #include "ram/quantization/affine_search_starts.h"
 #include "ram/quantization/affine_tile-inl.h"
 
@@ -20,14 +18,13 @@ namespace ram {
 namespace HWY_NAMESPACE {
 
 // Casts a scale; never zero, and small enough that scale * code is finite.
-template <int kBits>
-HWY_INLINE V StoredScale(V scale, DType dtype) {
+HWY_INLINE V StoredScale(V scale, V max_code, DType dtype) {
   const LaneTag d;
   const bool half = dtype == DType::kF16;
   const V smallest = hn::Set(d, half ? 0x1p-24f : 0x1p-100f);
   // 0x1.F8p127 leaves room for rounding up.
-  const V largest = hn::Set(
-      d, half ? 65504.0f : 0x1.F8p127f / static_cast<float>((1 << kBits) - 1));
+  const V largest =
+      half ? hn::Set(d, 65504.0f) : hn::Div(hn::Set(d, 0x1.F8p127f), max_code);
   const V magnitude = hn::Min(hn::Max(hn::Abs(scale), smallest), largest);
   return RoundStored(hn::CopySign(magnitude, scale), dtype);
 }
@@ -72,29 +69,31 @@ struct SearchGroup {
   const float* HWY_RESTRICT weights;     // [rows][kTileLanes]
   const float* HWY_RESTRICT importance;  // the same
   size_t rows;
+  float max_code;
   DType dtype;
 };
 
 // Pairs in memory, [pair][lane], because vectors of unknown size cannot be
 // array elements.
 struct Pairs {
-  HWY_ALIGN float scales[6 * kTileLanes];
-  HWY_ALIGN float biases[6 * kTileLanes];
+  HWY_ALIGN float scales[(1 + kSearchStarts) * kTileLanes];
+  HWY_ALIGN float biases[(1 + kSearchStarts) * kTileLanes];
 };
 
-template <int kBits>
-HWY_INLINE void AddError(V weight, V importance, V inverse, V offset, V& sum) {
+template <bool kWeighed>
+HWY_INLINE void AddError(V weight, V importance, V max_code, V inverse,
+                         V offset, V& sum) {
   const LaneTag d;
-  const V n = hn::Set(d, static_cast<float>((1 << kBits) - 1));
   const V x = PlaceOnGrid(weight, inverse, offset);
-  const V e = hn::Sub(x, hn::Sub(BiasedCode(x, n), hn::Set(d, kRoundingMagic)));
+  const V e =
+      hn::Sub(x, hn::Sub(BiasedCode(x, max_code), hn::Set(d, kRoundingMagic)));
   V part = hn::Mul(e, e);
-  if constexpr (SearchStarts<kBits>::kWeighed) part = hn::Mul(part, importance);
+  if constexpr (kWeighed) part = hn::Mul(part, importance);
   sum = hn::Add(sum, part);
 }
 
 // Weighed squared errors of three pairs, each in units of its scale^2.
-template <int kBits>
+template <bool kWeighed>
 HWY_INLINE void TryThree(const SearchGroup& group, const Pairs& pairs,
                          size_t at, V& error0, V& error1, V& error2) {
   const LaneTag d;
@@ -107,26 +106,26 @@ HWY_INLINE void TryThree(const SearchGroup& group, const Pairs& pairs,
           hn::Load(d, pairs.biases + at + kTileLanes), inverse1, offset1);
   CodeMap(hn::Load(d, pairs.scales + at + 2 * kTileLanes),
           hn::Load(d, pairs.biases + at + 2 * kTileLanes), inverse2, offset2);
+  const V n = hn::Set(d, group.max_code);
   error0 = error1 = error2 = hn::Zero(d);
 #pragma GCC unroll 2
   for (size_t row = 0; row < group.rows; ++row) {
     const V weight = hn::Load(d, group.weights + row * kTileLanes);
     const V u = hn::Load(d, group.importance + row * kTileLanes);
-    AddError<kBits>(weight, u, inverse0, offset0, error0);
-    AddError<kBits>(weight, u, inverse1, offset1, error1);
-    AddError<kBits>(weight, u, inverse2, offset2, error2);
+    AddError<kWeighed>(weight, u, n, inverse0, offset0, error0);
+    AddError<kWeighed>(weight, u, n, inverse1, offset1, error1);
+    AddError<kWeighed>(weight, u, n, inverse2, offset2, error2);
   }
 }
 
 // Both squared errors of a pair in units of scale^2, and with kRefit the
 // weighed least-squares pair for its codes, cast.
-template <int kBits, bool kRefit>
+template <bool kWeighed, bool kRefit>
 HWY_INLINE void TryPair(const SearchGroup& group, V importance_sum, V scale,
                         V bias, V& weighed, V& plain, V& next_scale,
                         V& next_bias) {
-  constexpr bool kWeighed = SearchStarts<kBits>::kWeighed;
   const LaneTag d;
-  const V n = hn::Set(d, static_cast<float>((1 << kBits) - 1));
+  const V n = hn::Set(d, group.max_code);
   const V magic = hn::Set(d, kRoundingMagic);
   V inverse = hn::Zero(d), offset = hn::Zero(d);
   CodeMap(scale, bias, inverse, offset);
@@ -159,8 +158,7 @@ HWY_INLINE void TryPair(const SearchGroup& group, V importance_sum, V scale,
     const V det = hn::Sub(hn::Mul(importance_sum, qq), hn::Mul(sq, sq));
     const V a = hn::Div(hn::Sub(hn::Mul(importance_sum, qe), hn::Mul(se, sq)),
                         hn::Max(det, hn::Set(d, 1.0f)));
-    next_scale =
-        StoredScale<kBits>(hn::Add(scale, hn::Mul(scale, a)), group.dtype);
+    next_scale = StoredScale(hn::Add(scale, hn::Mul(scale, a)), n, group.dtype);
     // The bias is refitted to the scale as cast.
     const V cast_a = hn::Mul(hn::Sub(next_scale, scale), inverse);
     const V b = hn::Div(hn::Sub(se, hn::Mul(cast_a, sq)), importance_sum);
@@ -169,106 +167,111 @@ HWY_INLINE void TryPair(const SearchGroup& group, V importance_sum, V scale,
 }
 
 // MLX's pair, then the starts.
-template <int kBits>
-HWY_INLINE void MakeStarts(V low, V high, DType dtype, Pairs& pairs) {
+HWY_INLINE void MakeStarts(const SearchPlan& plan, const SearchGroup& group,
+                           V low, V high, Pairs& pairs) {
   const LaneTag d;
-  constexpr float kMaxCode = static_cast<float>((1 << kBits) - 1);
+  const DType dtype = group.dtype;
+  const V n = hn::Set(d, group.max_code);
   V scale = hn::Zero(d), bias = scale;
-  MinMaxPair(low, high, kMaxCode, scale, bias);
+  MinMaxPair(low, high, group.max_code, scale, bias);
   // A scale this small only occurs in constant groups; the floor keeps codes
   // finite.
   const V floor =
       hn::Mul(hn::Max(hn::Abs(low), hn::Abs(high)), hn::Set(d, 0x1p-22f));
   scale = hn::CopySign(hn::Max(hn::Abs(scale), floor), scale);
-  hn::Store(StoredScale<kBits>(scale, dtype), d, pairs.scales);
+  hn::Store(StoredScale(scale, n, dtype), d, pairs.scales);
   hn::Store(RoundFinite(bias, dtype), d, pairs.biases);
-  const V per_code = hn::Set(d, 1.0f / kMaxCode);
+  const V per_code = hn::Set(d, 1.0f / group.max_code);
   size_t at = kTileLanes;
-  for (const SearchStart& start : SearchStarts<kBits>::kStarts) {
+  for (const SearchStart& start : plan.starts) {
     const V bottom = hn::Mul(low, hn::Set(d, start.low));
     const V top = hn::Mul(high, hn::Set(d, start.high));
     const V step = hn::Sub(hn::Mul(top, per_code), hn::Mul(bottom, per_code));
-    hn::Store(StoredScale<kBits>(hn::Max(step, floor), dtype), d,
+    hn::Store(StoredScale(hn::Max(step, floor), n, dtype), d,
               pairs.scales + at);
     hn::Store(RoundFinite(bottom, dtype), d, pairs.biases + at);
     at += kTileLanes;
   }
 }
 
-// Keeps pair `at` where its error is smaller than the best's; errors are
-// compared in units of MLX's scale.
-HWY_INLINE void KeepBetter(const Pairs& pairs, size_t at, V error, V per_unit,
-                           V& best_scale, V& best_bias, V& best_size) {
-  const LaneTag d;
-  const V scale = hn::Load(d, pairs.scales + at);
+// Keeps a pair where its error, in units of its scale^2, is smaller than the
+// best's; sizes are in units of MLX's scale^2.
+HWY_INLINE void KeepBetter(V scale, V bias, V plain, V error, V per_unit,
+                           V& best_scale, V& best_bias, V& best_plain,
+                           V& best_size) {
   const V ratio = hn::Mul(scale, per_unit);
   const V size = hn::Mul(hn::Mul(ratio, ratio), error);
   const auto better = hn::Lt(size, best_size);
   best_scale = hn::IfThenElse(better, scale, best_scale);
-  best_bias = hn::IfThenElse(better, hn::Load(d, pairs.biases + at), best_bias);
+  best_bias = hn::IfThenElse(better, bias, best_bias);
+  best_plain = hn::IfThenElse(better, plain, best_plain);
   best_size = hn::IfThenElse(better, size, best_size);
 }
+HWY_INLINE void KeepBetterStart(const Pairs& pairs, size_t at, V error,
+                                V per_unit, V& best_scale, V& best_bias,
+                                V& best_size) {
+  const LaneTag d;
+  V unused = hn::Zero(d);
+  KeepBetter(hn::Load(d, pairs.scales + at), hn::Load(d, pairs.biases + at),
+             error, error, per_unit, best_scale, best_bias, unused, best_size);
+}
 
-template <int kBits>
+template <bool kWeighed>
 HWY_INLINE void TryStarts(const SearchGroup& group, const Pairs& pairs,
                           V per_unit, V& best_scale, V& best_bias,
                           V& best_size) {
   const LaneTag d;
-  constexpr size_t kCount = 1 + std::size(SearchStarts<kBits>::kStarts);
-  static_assert(kCount % 3 == 0 && kCount <= 6);
+  constexpr size_t kCount = 1 + kSearchStarts;
+  static_assert(kCount % 3 == 0);
   best_scale = hn::Load(d, pairs.scales);
   best_bias = hn::Load(d, pairs.biases);
   best_size = hn::Inf(d);
   V error0 = hn::Zero(d), error1 = error0, error2 = error0;
   for (size_t pair = 0; pair < kCount; pair += 3) {
     const size_t at = pair * kTileLanes;
-    TryThree<kBits>(group, pairs, at, error0, error1, error2);
-    KeepBetter(pairs, at, error0, per_unit, best_scale, best_bias, best_size);
-    KeepBetter(pairs, at + kTileLanes, error1, per_unit, best_scale, best_bias,
-               best_size);
-    KeepBetter(pairs, at + 2 * kTileLanes, error2, per_unit, best_scale,
-               best_bias, best_size);
+    TryThree<kWeighed>(group, pairs, at, error0, error1, error2);
+    KeepBetterStart(pairs, at, error0, per_unit, best_scale, best_bias,
+                    best_size);
+    KeepBetterStart(pairs, at + kTileLanes, error1, per_unit, best_scale,
+                    best_bias, best_size);
+    KeepBetterStart(pairs, at + 2 * kTileLanes, error2, per_unit, best_scale,
+                    best_bias, best_size);
   }
 }
 
-template <int kBits>
-HWY_INLINE void SearchLanes(const SearchGroup& group, const SearchTile& search,
-                            GroupTile& groups, size_t slot) {
+template <bool kWeighed>
+HWY_INLINE void SearchLanes(const SearchPlan& plan, const SearchGroup& group,
+                            const SearchTile& search, GroupTile& groups,
+                            size_t slot) {
   const LaneTag d;
   Pairs pairs;
-  MakeStarts<kBits>(hn::Load(d, search.lows + slot),
-                    hn::Load(d, search.highs + slot), group.dtype, pairs);
+  MakeStarts(plan, group, hn::Load(d, search.lows + slot),
+             hn::Load(d, search.highs + slot), pairs);
   const V per_unit = hn::Div(hn::Set(d, 1.0f), hn::Load(d, pairs.scales));
   V best_scale = hn::Zero(d), best_bias = best_scale, best_size = best_scale;
-  TryStarts<kBits>(group, pairs, per_unit, best_scale, best_bias, best_size);
+  TryStarts<kWeighed>(group, pairs, per_unit, best_scale, best_bias, best_size);
 
-  const V sum = SearchStarts<kBits>::kWeighed
-                    ? hn::Load(d, search.importance_sums + slot)
-                    : hn::Set(d, static_cast<float>(group.rows));
-  V scale = best_scale, bias = best_bias;
+  const V sum = kWeighed ? hn::Load(d, search.importance_sums + slot)
+                         : hn::Set(d, static_cast<float>(group.rows));
+  V scale = best_scale, bias = best_bias, best_plain = hn::Zero(d);
   V weighed = hn::Zero(d), plain = weighed;
   V next_scale = weighed, next_bias = weighed;
-  TryPair<kBits, true>(group, sum, scale, bias, weighed, plain, next_scale,
-                       next_bias);
-  V best_plain = plain;
-  for (int refit = 1; refit <= SearchStarts<kBits>::kRefits; ++refit) {
+  for (int refit = 0; refit < plan.refits; ++refit) {
+    TryPair<kWeighed, true>(group, sum, scale, bias, weighed, plain, next_scale,
+                            next_bias);
+    if (refit == 0) {
+      best_plain = plain;
+    } else {
+      KeepBetter(scale, bias, plain, weighed, per_unit, best_scale, best_bias,
+                 best_plain, best_size);
+    }
     scale = next_scale;
     bias = next_bias;
-    if (refit < SearchStarts<kBits>::kRefits) {
-      TryPair<kBits, true>(group, sum, scale, bias, weighed, plain, next_scale,
-                           next_bias);
-    } else {
-      TryPair<kBits, false>(group, sum, scale, bias, weighed, plain, next_scale,
-                            next_bias);
-    }
-    const V ratio = hn::Mul(scale, per_unit);
-    const V size = hn::Mul(hn::Mul(ratio, ratio), weighed);
-    const auto better = hn::Lt(size, best_size);
-    best_scale = hn::IfThenElse(better, scale, best_scale);
-    best_bias = hn::IfThenElse(better, bias, best_bias);
-    best_plain = hn::IfThenElse(better, plain, best_plain);
-    best_size = hn::IfThenElse(better, size, best_size);
   }
+  TryPair<kWeighed, false>(group, sum, scale, bias, weighed, plain, next_scale,
+                           next_bias);
+  KeepBetter(scale, bias, plain, weighed, per_unit, best_scale, best_bias,
+             best_plain, best_size);
   hn::Store(best_scale, d, groups.scales + slot);
   hn::Store(best_bias, d, groups.biases + slot);
   hn::Store(best_scale, d, groups.units + slot);

@@ -11,77 +11,66 @@ struct SearchStart {
   float high;  // factor on its maximum, where the largest code goes
 };
 
-// Three or six pairs to try, MLX's counted. The best of them is refitted by
-// least squares kRefits times. Few bits gain from cutting off the tails, many
-// from the number of tries; unequal ends pay at every width. The factors were
+inline constexpr size_t kSearchStarts = 5;
+
+// MLX's pair and the starts are tried; the best of them is refitted by least
+// squares `refits` times. Few bits gain from cutting off the tails, many from
+// the number of tries; unequal ends pay at every width. The factors were
 // chosen greedily on Gaussian, heavy-tailed and trained weights at all group
 // sizes.
-//
-// kWeighed: errors count (1 + |w| / rms of the group) times. Against the plain
-// squared error that lowers the KL divergence of a trained model by a seventh
-// at 2 bits and a twentieth at 3, and raises it by a fortieth at 4.
-template <int kBits>
-struct SearchStarts;
+struct SearchPlan {
+  int bits;
+  int refits;
+  SearchStart starts[kSearchStarts];
+};
 
-template <>
-struct SearchStarts<2> {
-  static constexpr SearchStart kStarts[] = {{0.75f, 0.75f},
-                                            {0.6f, 0.825f},
-                                            {0.825f, 0.6f},
-                                            {0.6f, 0.6f},
-                                            {0.825f, 0.9f}};
-  static constexpr bool kWeighed = true;
-  static constexpr int kRefits = 2;
+inline constexpr SearchPlan kSearchPlans[] = {
+    {2,
+     2,
+     {{.75f, .75f}, {.6f, .825f}, {.825f, .6f}, {.6f, .6f}, {.825f, .9f}}},
+    {3,
+     2,
+     {{.91f, .91f}, {.86f, 1.01f}, {1.01f, .86f}, {.81f, .91f}, {1.01f, .96f}}},
+    {4,
+     2,
+     {{.95f, .95f},
+      {.915f, 1.015f},
+      {1.015f, .95f},
+      {.95f, .98f},
+      {.98f, .88f}}},
+    {5,
+     1,
+     {{.995f, .995f},
+      {1.017f, .972f},
+      {.972f, 1.017f},
+      {.995f, .972f},
+      {.972f, .995f}}},
+    {6,
+     1,
+     {{.993f, .993f},
+      {.993f, 1.03f},
+      {.993f, 1.005f},
+      {1.005f, .993f},
+      {1.03f, 1.03f}}},
+    {8,
+     1,
+     {{1.003f, 1.01f},
+      {1.01f, 1.003f},
+      {.999f, 1.003f},
+      {1.01f, 1.01f},
+      {1.006f, .999f}}},
 };
-template <>
-struct SearchStarts<3> {
-  static constexpr SearchStart kStarts[] = {{0.91f, 0.91f},
-                                            {0.86f, 1.01f},
-                                            {1.01f, 0.86f},
-                                            {0.81f, 0.91f},
-                                            {1.01f, 0.96f}};
-  static constexpr bool kWeighed = true;
-  static constexpr int kRefits = 2;
-};
-template <>
-struct SearchStarts<4> {
-  static constexpr SearchStart kStarts[] = {{0.95f, 0.95f},
-                                            {0.915f, 1.015f},
-                                            {1.015f, 0.95f},
-                                            {0.95f, 0.98f},
-                                            {0.98f, 0.88f}};
-  static constexpr bool kWeighed = false;
-  static constexpr int kRefits = 2;
-};
-template <>
-struct SearchStarts<5> {
-  static constexpr SearchStart kStarts[] = {{0.995f, 0.995f},
-                                            {1.017f, 0.972f},
-                                            {0.972f, 1.017f},
-                                            {0.995f, 0.972f},
-                                            {0.972f, 0.995f}};
-  static constexpr bool kWeighed = false;
-  static constexpr int kRefits = 1;
-};
-template <>
-struct SearchStarts<6> {
-  static constexpr SearchStart kStarts[] = {{0.993f, 0.993f},
-                                            {0.993f, 1.03f},
-                                            {0.993f, 1.005f},
-                                            {1.005f, 0.993f},
-                                            {1.03f, 1.03f}};
-  static constexpr bool kWeighed = false;
-  static constexpr int kRefits = 1;
-};
-template <>
-struct SearchStarts<8> {
-  static constexpr SearchStart kStarts[] = {{1.003f, 1.01f},
-                                            {1.01f, 1.003f},
-                                            {0.999f, 1.003f},
-                                            {1.01f, 1.01f},
-                                            {1.006f, 0.999f}};
-  static constexpr bool kWeighed = false;
-  static constexpr int kRefits = 1;
-};
+
+inline constexpr const SearchPlan& SearchPlanFor(int bits) {
+  for (const SearchPlan& plan : kSearchPlans) {
+    if (plan.bits == bits) return plan;
+  }
+  return kSearchPlans[0];
+}
+
+// Whether errors count (1 + |w| / rms of the group) times. Against the plain
+// squared error that lowers the KL divergence of trained models by a seventh
+// at 2 bits and a fifteenth at 3, and raises it by a thirtieth at 4.
+constexpr bool WeighsErrors(int bits) { return bits <= 3; }
 
 }  // namespace ram
