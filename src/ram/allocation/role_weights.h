@@ -3,7 +3,7 @@
 // The linearity theorem (arXiv:2411.17525): for small errors the divergence
 // that quantising one matrix causes is a * |dW|^2 / |W|^2, and the divergences
 // of several matrices add. The factor a was measured for each role by
-// quantising all matrices of that role to 3 bits (docs/metrics.md, "Predicted
+// quantising all matrices of that role at once (docs/metrics.md, "Predicted
 // loss").
 #pragma once
 
@@ -14,9 +14,10 @@
 
 namespace ram {
 
-// Divergence per unit of relative squared error, when all matrices of the role
-// have that error. Unknown roles count as an average projection.
-double RoleSensitivity(std::string_view role);
+// Divergence (nats per token) per unit of relative squared error, when all
+// matrices of the role have that error; `expert` where they are those of routed
+// experts. Unknown roles count as an average projection.
+double RoleSensitivity(std::string_view role, bool expert);
 
 // The factor of every matrix: its role's, divided among the layers and, within
 // a layer, among the matrices of the role (the experts) by their weights. It
