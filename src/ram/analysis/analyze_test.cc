@@ -14,6 +14,7 @@
 #include "ram/base/error.h"
 #include "ram/base/file.h"
 #include "ram/base/random.h"
+#include "ram/quantization/affine.h"
 
 namespace ram {
 namespace {
@@ -302,6 +303,41 @@ TEST(AnalyzeTest, MeasuresTheSearchingEncoderOnTheHull) {
     EXPECT_GE(measured, 3) << record.name;
     EXPECT_LT(measured, 18) << record.name;
   }
+}
+
+// An embedding of 8192 rows, which is read in four slices.
+TEST(AnalyzeTest, HasTheErrorTheSearchingEncoderReports) {
+  AnalyzeOptions options = Quick();
+  options.search = true;
+  const Checkpoint checkpoint = Checkpoint::Open(kWikiDense);
+  const MatrixRecord record =
+      Analyze(checkpoint, options, nullptr, NoProgress()).matrices[0];
+  const Matrix& matrix = checkpoint.model().matrices[0];
+  ASSERT_EQ(matrix.rows, 8192u);
+  std::vector<float> weights(matrix.weights());
+  checkpoint.ReadRows(matrix, 0, weights);
+  const Scheme scheme = Affine(4, 64);
+  std::vector<std::byte> codes(matrix.rows *
+                               AffineCodeBytes(scheme, matrix.cols));
+  std::vector<std::byte> scales(matrix.rows *
+                                AffineScaleBytes(scheme, matrix.cols));
+  std::vector<std::byte> biases(scales.size());
+  const double error =
+      EncodeAffine(scheme, Encoder::kSearch, DType::kBF16, weights, matrix.cols,
+                   {codes, scales, biases});
+  EXPECT_NEAR(record.nmse[18 + 7] * record.squared_norm / error, 1, 1e-9);
+}
+
+TEST(AnalyzeTest, FindsTheWidestGroupOfALaterSlice) {
+  std::vector<float> values = Normals(300 * 4096, "worst");
+  values[250 * 4096 + 100] = 9.0f;
+  const TemporaryDirectory directory;
+  const auto path =
+      WriteTensors(directory, "a.safetensors",
+                   {{"a.weight", DType::kF32, {300, 4096}, values}});
+  const MatrixRecord record = AnalyzeQuickly(path).matrices[0];
+  EXPECT_EQ(record.worst_group_row, 250u);
+  EXPECT_EQ(record.worst_group_col, 64u);
 }
 
 TEST(AnalyzeTest, TakesTheDigestOfEveryFile) {

@@ -133,7 +133,7 @@ TEST(WeightSumsTest, FindsExtremesWithoutThePadding) {
 }
 
 TEST(WeightSumsTest, FindsTheWidestGroupOf64) {
-  for (const uint64_t cols : {192u, 256u, 4096u}) {
+  for (const uint64_t cols : {192u, 200u, 256u, 4096u}) {
     std::vector<float> values(20 * cols);
     for (size_t i = 0; i < values.size(); ++i) values[i] = i % 2 ? 1.0f : 0.0f;
     values[17 * cols + 64 + 5] = 3.0f;
