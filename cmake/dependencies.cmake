@@ -22,6 +22,18 @@ endfunction()
 ram_find_library(hwy::hwy hwy libhwy)
 ram_find_library(xxhash::xxhash xxHash libxxhash)
 
+# Sanitizers make the kernels slow to compile: "few" leaves the oldest target
+# and AVX2 (on x86), "static" the one that the compiler assumes anyway. For the
+# whole build, as tests ask which targets there are.
+set(RAM_SIMD_TARGETS all CACHE STRING "all, few or static")
+set(RAM_KERNEL_OPTIONS "" CACHE STRING "Compile options for kernels alone")
+if(RAM_SIMD_TARGETS STREQUAL "few")
+  add_compile_definitions(
+    "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3|HWY_AVX3_DL)")
+elseif(RAM_SIMD_TARGETS STREQUAL "static")
+  add_compile_definitions(HWY_COMPILE_ONLY_STATIC)
+endif()
+
 if(RAM_BUILD_TESTS)
   find_package(GTest REQUIRED)
   include(GoogleTest)

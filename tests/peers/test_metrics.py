@@ -46,9 +46,11 @@ def minmax_nrmse(weight, bits, group):
 
 
 def concentration(weight):
-    smaller = min(weight.shape)
-    values = np.linalg.svd(weight.astype(float), compute_uv=False)
-    energy = values**2 if smaller <= 512 else values[:256] ** 2
+    w = weight.astype(float)
+    gram = w @ w.T if w.shape[0] < w.shape[1] else w.T @ w
+    energy = np.linalg.eigvalsh(gram)[::-1]  # squared singular values
+    if len(energy) > 512:
+        energy = energy[:256]
     top = max(1, int(len(energy) * 0.1))
     return energy[:top].sum() / energy.sum()
 
@@ -90,10 +92,10 @@ def test_output_noise_is_that_of_the_closed_form(outputs, name):
 
 
 @pytest.mark.parametrize("name", HERE)
-def test_spectral_concentration_is_that_of_a_full_svd(outputs, name):
+def test_spectral_concentration_is_that_of_all_eigenvalues(outputs, name):
     seen = 0
     for record, weight in matrices(outputs, name):
-        if weight.size > 3_000_000:  # a minute of SVD each
+        if min(weight.shape) > 1024:  # cubic
             continue
         found = record["metrics"]["spectral_concentration"]
         assert found == pytest.approx(concentration(weight), abs=2e-3)
