@@ -204,7 +204,7 @@ TEST_F(CommandLineTest, NamesTheWeightThatIsInfinite) {
   ExpectRefusal(
       3,
       "ram: model/model.safetensors: model.layers.0.self_attn.q_proj.weight: "
-      "found -Inf at index 7, expected finite weights (--allow-nonfinite keeps "
+      "found -infinity at index 7, expected finite weights (--allow-nonfinite keeps "
       "the tensor at 16 bits)\n");
 }
 
@@ -289,7 +289,7 @@ TEST_F(CommandLineTest, SaysWhenTheOutputCannotGrow) {
   model_.Write(directory_ / "model");
   ExpectRefusal(5,
                 "ram: .out.partial-PID/model.safetensors: cannot reserve "
-                "178896 bytes: File too large\n",
+                "176864 bytes: File too large\n",
                 "--policy uniform", "ulimit -f 64;");
 }
 
@@ -309,7 +309,7 @@ TEST_F(CommandLineTest, SaysWhenThereIsNoSpaceLeft) {
           "unshare -rm sh -c 'mount -t tmpfs -o size=1m tmpfs disk;");
   EXPECT_EQ(Normalized(outcome.err),
             "ram: disk/.out.partial-PID/model.safetensors: cannot reserve "
-            "1342160 bytes: No space left on device\n");
+            "1352080 bytes: No space left on device\n");
   EXPECT_EQ(outcome.code, 5);
 }
 

@@ -172,13 +172,9 @@ std::optional<double> Problem::MemberNmse(const Unit& unit, uint32_t member,
                                           const Scheme& scheme,
                                           Encoder encoder) const {
   if (scheme.kind == SchemeKind::kFloat) {
-    // Rounding to the kept type: nothing where the source is that type.
     const DType source = model().tensors[model().matrices[member].tensor].dtype;
     if (source == unit.kept_dtype) return 0.0;
-    // The step of the type at 1; the error is uniform within half a step.
-    const double step = unit.kept_dtype == DType::kF16 ? 0x1p-10 : 0x1p-7;
-    constexpr double kMeanSquareOfMantissa = 7.0 / 3.0;  // uniform in [1, 2)
-    return step * step / 12.0 / kMeanSquareOfMantissa;
+    return record(member).kept_nmse;
   }
   const int place = AffineSchemeIndex(scheme);
   const int index =

@@ -78,6 +78,10 @@ std::optional<Candidate> Frontier::Evaluate(size_t unit_index,
                                             Encoder encoder) const {
   const Unit& unit = problem_.layout.units[unit_index];
   const auto nmse = problem_.Nmse(unit, scheme, encoder);
+  if (!nmse && scheme == kFloat16Scheme) {
+    // Not measured (a manifest from elsewhere): rounding to 16 bits is small.
+    return Candidate{scheme, unit.bytes(scheme), 0, 0};
+  }
   if (!nmse) return std::nullopt;
   Candidate candidate = {scheme, unit.bytes(scheme), *nmse, 0};
   for (uint32_t member : unit.members) {

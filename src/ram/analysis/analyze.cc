@@ -21,6 +21,7 @@
 #include "ram/base/error.h"
 #include "ram/base/parallel.h"
 #include "ram/base/version.h"
+#include "ram/checkpoint/nonfinite.h"
 #include "ram/quantization/affine.h"
 #include "ram/tensor/convert.h"
 
@@ -74,9 +75,9 @@ class Analysis {
   void Measure();
   void MeasureSlice(const MatrixSlice& at, Worker& worker);
   float PivotOf(const Matrix& matrix) const;
-  [[noreturn]] void FailNonfinite(const Matrix& matrix, uint64_t index,
-                                  const WeightSlice& slice,
-                                  uint64_t index_in_slice) const;
+  [[noreturn]] void FailSlice(const Matrix& matrix, uint64_t index,
+                              const WeightSlice& slice,
+                              uint64_t index_in_slice) const;
   void Search();
   std::map<uint32_t, std::vector<Scheme>> ChooseSchemes();
   void MeasureSpectra();
@@ -226,7 +227,7 @@ void Analysis::MeasureSlice(const MatrixSlice& at, Worker& worker) {
   worker.summer.Sum(slice, result->sums);
   if (result->sums.nonfinite > 0 && !options_.allow_nonfinite) {
     const uint64_t index = result->sums.first_nonfinite;
-    FailNonfinite(matrix, row * matrix.cols + index, slice, index);
+    FailSlice(matrix, row * matrix.cols + index, slice, index);
   }
   if (profiles_) {
     result->hash = XXH3_64bits(slice.bytes.data(), slice.bytes.size());
@@ -250,34 +251,14 @@ float Analysis::PivotOf(const Matrix& matrix) const {
   return std::isfinite(mean) ? static_cast<float>(mean) : 0.0f;
 }
 
-// The flat index within the stored tensor of weight `index` of the matrix.
-uint64_t StoredIndex(const Matrix& matrix, uint64_t index) {
-  const uint64_t row = index / matrix.cols;
-  const uint64_t col = index % matrix.cols;
-  const uint64_t height =
-      matrix.transposed ? matrix.source_cols : matrix.block_rows;
-  const uint64_t first = matrix.first_row + row / height * matrix.block_stride;
-  const uint64_t within = row % height;
-  return matrix.transposed ? (first + col) * matrix.source_cols + within
-                           : (first + within) * matrix.source_cols + col;
-}
-
-void Analysis::FailNonfinite(const Matrix& matrix, uint64_t index,
-                             const WeightSlice& slice,
-                             uint64_t index_in_slice) const {
-  const TensorInfo& tensor = model_.tensors[matrix.tensor];
+void Analysis::FailSlice(const Matrix& matrix, uint64_t index,
+                         const WeightSlice& slice,
+                         uint64_t index_in_slice) const {
   const uint64_t width = DTypeBytes(slice.dtype);
   float value = 0;
   ToFloat(slice.dtype, slice.bytes.data() + index_in_slice * width,
           std::span(&value, 1));
-  Fail(ErrorKind::kCorrupt,
-       "{}: {}: found {} at index {}, expected finite weights "
-       "(--allow-nonfinite keeps the tensor at 16 bits)",
-       checkpoint_.file(tensor.file).path().string(), tensor.name,
-       std::isnan(value) ? "NaN"
-       : value < 0       ? "-infinity"
-                         : "infinity",
-       StoredIndex(matrix, index));
+  FailNonfinite(checkpoint_, matrix, index, value);
 }
 
 std::map<uint32_t, std::vector<Scheme>> Analysis::ChooseSchemes() {

@@ -54,6 +54,8 @@ struct MatrixRecord {
       stable_rank;                   // squared norm / largest eigenvalue of W'W
   std::optional<double> top_energy;  // top 10 % of 256 over the squared norm
   std::optional<double> alpha;       // heavy-tail exponent (--spectra full)
+  // Of rounding to the 16-bit type (KeptDType); 0 for 16-bit sources.
+  std::optional<double> kept_nmse;
   // Parallel to Manifest::schemes: sum of squared errors over sum of squares;
   // NaN (null in the file) where not measured or not legal.
   std::vector<double> nmse;

@@ -217,6 +217,9 @@ constexpr JsonField kTensorFields[] = {
      false,
      {kNumber, kReal, SetRecordOptional<&Record::top_energy>}},
     {"alpha", false, {kNumber, kReal, SetRecordOptional<&Record::alpha>}},
+    {"nmse_16bit",
+     false,
+     {kNumber, kReal, SetRecordOptional<&Record::kept_nmse>}},
     {"nmse", false, {kArray, "an array of errors", ReserveNmse, &kErrors}},
 };
 constexpr JsonContext kTensor = {kTensorFields};

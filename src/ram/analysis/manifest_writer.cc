@@ -167,6 +167,7 @@ void ManifestWriter::PutRecord(const MatrixRecord& record) {
   PutOptional("stable_rank", record.stable_rank, first);
   PutOptional("top_energy", record.top_energy, first);
   PutOptional("alpha", record.alpha, first);
+  PutOptional("nmse_16bit", record.kept_nmse, first);
   Put(", \"nmse\": [");
   for (size_t i = 0; i < record.nmse.size(); ++i) {
     if (i > 0) text_ += ", ";

@@ -114,6 +114,7 @@ void MatrixSums::Merge(const SliceResult& result) {
   }
   total_.zeros += sums.zeros;
   total_.outliers += sums.outliers;
+  total_.kept_error += sums.kept_error;
   total_.nonfinite += sums.nonfinite;
   for (const double square : sums.row_squares) {
     squared_norm_ += square;
@@ -138,8 +139,8 @@ MatrixRecord MatrixSums::Record() const {
   record.metrics.excess_kurtosis = IfFinite(moments.excess_kurtosis);
   record.metrics.output_noise =
       IfFinite(OutputNoise(high - low, weights, squared_norm_));
-  record.metrics.rounding_error = IfFinite(
-      zero ? 0.0 : std::sqrt(total_.rounding_error / squared_norm_));
+  record.metrics.rounding_error =
+      IfFinite(zero ? 0.0 : std::sqrt(total_.rounding_error / squared_norm_));
   record.mean = moments.mean;
   record.variance = moments.variance;
   record.absmax = std::max(std::abs(low), std::abs(high));
@@ -151,6 +152,7 @@ MatrixRecord MatrixSums::Record() const {
   record.worst_group_col = total_.worst_col;
   record.zeros = total_.zeros;
   record.outliers = total_.outliers;
+  record.kept_nmse = zero ? 0.0 : total_.kept_error / squared_norm_;
   for (int i = 0; i < kAffineSchemeCount; ++i) {
     if (!SchemeFits(AffineSchemeAt(i), matrix_.cols)) continue;
     const size_t at = static_cast<size_t>(i);

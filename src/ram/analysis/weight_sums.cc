@@ -449,6 +449,28 @@ namespace ram {
 
 HWY_EXPORT(SumWeights);
 
+namespace {
+
+// The squared error of storing F32 weights in the 16-bit type.
+double KeptError(const WeightSlice& slice) {
+  std::vector<float> weights(slice.cols), kept(slice.cols);
+  std::vector<std::byte> stored(2 * slice.cols);
+  double sum = 0;
+  for (uint64_t row = 0; row < slice.rows; ++row) {
+    ToFloat(DType::kF32, slice.bytes.data() + 4 * row * slice.cols, weights);
+    FromFloat(KeptDType(DType::kF32), weights, stored.data());
+    ToFloat(KeptDType(DType::kF32), stored.data(), kept);
+    for (uint64_t i = 0; i < slice.cols; ++i) {
+      const double error =
+          static_cast<double>(kept[i]) - static_cast<double>(weights[i]);
+      sum += error * error;
+    }
+  }
+  return sum;
+}
+
+}  // namespace
+
 void WeightSummer::Sum(const WeightSlice& slice, WeightSums& sums) {
   std::vector<double> row_squares = std::move(sums.row_squares);
   std::vector<double> column_squares = std::move(sums.column_squares);
@@ -468,6 +490,7 @@ void WeightSummer::Sum(const WeightSlice& slice, WeightSums& sums) {
       slice.columns ? column_squares_.data() : nullptr,
       slice.signs.empty() ? nullptr : signed_sums_.data(), peaks_.data()};
   HWY_DYNAMIC_DISPATCH(SumWeights)(slice, buffers, sums);
+  if (slice.dtype == DType::kF32) sums.kept_error = KeptError(slice);
 }
 
 }  // namespace ram

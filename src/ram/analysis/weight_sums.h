@@ -35,6 +35,7 @@ struct WeightSums {
   // in KeptDType(dtype); meaningless where the scheme does not fit.
   std::array<double, kAffineSchemeCount> squared_errors{};
   double rounding_error = 0;       // squared, of docs/metrics.md
+  double kept_error = 0;           // squared, of rounding to KeptDType(dtype)
   std::array<double, 4> powers{};  // sums of (w - pivot)^1, 2, 3, 4
   float min = 0;
   float max = 0;

@@ -10,6 +10,7 @@
 #include "ram/base/error.h"
 #include "ram/base/file.h"
 #include "ram/base/parallel.h"
+#include "ram/checkpoint/nonfinite.h"
 #include "ram/export/digest_chains.h"
 #include "ram/export/slice_reader.h"
 #include "ram/export/slices.h"
@@ -97,18 +98,15 @@ void Exporter::CheckFinite(const Slice& slice, std::span<const float> weights,
     return;
   }
   const Matrix& matrix = model_.matrices[slice.matrix];
-  const std::string& file = model_.tensors[matrix.tensor].file;
   const auto index = FindNonfinite(weights);
   if (!index) {
+    const std::string& file = model_.tensors[matrix.tensor].file;
     Fail(ErrorKind::kCorrupt,
          "{}: {}: found weights too large for {}, expected smaller ones", file,
          matrix.name, DTypeName(layout_.units[slice.index].kept_dtype));
   }
-  Fail(ErrorKind::kCorrupt,
-       "{}: {}: found {} at [{}, {}], expected finite weights "
-       "(--allow-nonfinite keeps this tensor at 16 bits)",
-       file, matrix.name, std::isnan(weights[*index]) ? "NaN" : "Inf",
-       slice.row + *index / slice.cols, *index % slice.cols);
+  FailNonfinite(checkpoint_, matrix, slice.row * slice.cols + *index,
+                weights[*index]);
 }
 
 FiniteSums Exporter::WriteAffine(const Slice& slice,
