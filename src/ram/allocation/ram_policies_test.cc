@@ -257,6 +257,20 @@ TEST(RamV3Test, KeepsTheOrderOfTheScores) {
   EXPECT_GT(decided.size(), 20u);
 }
 
+TEST(RamV3Test, GivesTheBitsThatItsThresholdsSay) {
+  const Manifest manifest = EvenScores();
+  for (uint64_t size : {700'000u, 1'000'000u, 3'000'000u}) {
+    AllocateOptions options = With(Policy::kRamV3);
+    options.size_bytes = size;
+    for (const PlannedUnit& unit : MakePlan(manifest, options).units) {
+      if (unit.reason.find("S = ") == std::string::npos) continue;
+      EXPECT_THAT(unit.reason, testing::StartsWith(
+                                   fmt::format("{}-bit: ", unit.scheme.bits)))
+          << size << " " << unit.unit;
+    }
+  }
+}
+
 TEST(RamV3Test, LeavesEmbeddingAndHeadAt16BitsWhereThereIsRoom) {
   AllocateOptions options = With(Policy::kRamV3);
   options.size_bytes = 3'000'000;

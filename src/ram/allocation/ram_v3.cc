@@ -2,7 +2,7 @@
 // the size lands on the budget. Definition: docs/metrics.md.
 #include <algorithm>
 #include <array>
-#include <numeric>
+#include <cmath>
 
 #include "ram/allocation/ram_policies.h"
 #include "ram/base/byte_size.h"
@@ -171,9 +171,12 @@ Thresholds ThresholdsOf(const Runs& runs, const Landing& landing,
                         const Thresholds& base) {
   const Thresholds moved = Shifted(base, landing.shift);
   const auto between = [&](size_t start, double wanted) {
-    const double above = start < runs.size() ? runs.score(start) : wanted + 1e9;
-    const double below = start > 0 ? runs.score(start - 1) : wanted - 1e9;
-    if (wanted > below && wanted <= above) return wanted;
+    constexpr double kBeyond = 1e-3;  // where all scores lie on one side
+    const double above = start < runs.size() ? runs.score(start) : HUGE_VAL;
+    const double below = start > 0 ? runs.score(start - 1) : -HUGE_VAL;
+    if (wanted > below && wanted < above) return wanted;
+    if (start == 0) return above - kBeyond;
+    if (start == runs.size()) return below + kBeyond;
     return below + (above - below) / 2;
   };
   Thresholds result;
