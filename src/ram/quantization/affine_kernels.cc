@@ -159,63 +159,29 @@ void ApplyPairsKernel(const Scheme& scheme, const CodeTile& codes,
   }
 }
 
-template <int kBits>
-HWY_INLINE void PackTile(const uint32_t* HWY_RESTRICT codes,
-                         uint32_t* HWY_RESTRICT words) {
+void PackCodesKernel(int bits, const uint32_t* HWY_RESTRICT codes,
+                     uint32_t* HWY_RESTRICT words) {
   HWY_ALIGN uint32_t columns[kTileMaxWords];  // [word][lane]
+  const size_t block_words = static_cast<size_t>(bits);
   for (size_t block = 0; block < kTileRows / 32; ++block) {
     for (size_t lane = 0; lane < kTileLanes; lane += hn::Lanes(DU())) {
-      PackFrom<kBits, 0>(codes + block * 32 * kTileLanes + lane, hn::Zero(DU()),
-                         columns + block * kBits * kTileLanes + lane);
+      PackLanes(bits, codes + block * 32 * kTileLanes + lane,
+                columns + block * block_words * kTileLanes + lane);
     }
   }
-  TransposeBlocks<uint32_t>(columns, 4 * kBits, kTileLanes, words);
+  TransposeBlocks<uint32_t>(columns, 4 * block_words, kTileLanes, words);
 }
 
-template <int kBits>
-HWY_INLINE void UnpackTile(const uint32_t* HWY_RESTRICT words,
-                           uint32_t* HWY_RESTRICT codes) {
+void UnpackCodesKernel(int bits, const uint32_t* HWY_RESTRICT words,
+                       uint32_t* HWY_RESTRICT codes) {
   HWY_ALIGN uint32_t columns[kTileMaxWords];
-  TransposeBlocks<uint32_t>(words, kTileLanes, 4 * kBits, columns);
+  const size_t block_words = static_cast<size_t>(bits);
+  TransposeBlocks<uint32_t>(words, kTileLanes, 4 * block_words, columns);
   for (size_t block = 0; block < kTileRows / 32; ++block) {
     for (size_t lane = 0; lane < kTileLanes; lane += hn::Lanes(DU())) {
-      UnpackFrom<kBits, 0>(columns + block * kBits * kTileLanes + lane,
-                           codes + block * 32 * kTileLanes + lane);
+      UnpackLanes(bits, columns + block * block_words * kTileLanes + lane,
+                  codes + block * 32 * kTileLanes + lane);
     }
-  }
-}
-
-void PackCodesKernel(int bits, const uint32_t* codes, uint32_t* words) {
-  switch (bits) {
-    case 2:
-      return PackTile<2>(codes, words);
-    case 3:
-      return PackTile<3>(codes, words);
-    case 4:
-      return PackTile<4>(codes, words);
-    case 5:
-      return PackTile<5>(codes, words);
-    case 6:
-      return PackTile<6>(codes, words);
-    default:
-      return PackTile<8>(codes, words);
-  }
-}
-
-void UnpackCodesKernel(int bits, const uint32_t* words, uint32_t* codes) {
-  switch (bits) {
-    case 2:
-      return UnpackTile<2>(words, codes);
-    case 3:
-      return UnpackTile<3>(words, codes);
-    case 4:
-      return UnpackTile<4>(words, codes);
-    case 5:
-      return UnpackTile<5>(words, codes);
-    case 6:
-      return UnpackTile<6>(words, codes);
-    default:
-      return UnpackTile<8>(words, codes);
   }
 }
 

@@ -63,43 +63,44 @@ HWY_INLINE void TransposeBlocks(const T* HWY_RESTRICT in, size_t rows,
 #endif
 }
 
-// 32 codes of a lane -> kBits words, from row kRow on; `word` holds the bits
-// of the word that row kRow falls into.
-template <int kBits, int kRow>
-HWY_INLINE void PackFrom(const uint32_t* HWY_RESTRICT codes, VU word,
-                         uint32_t* HWY_RESTRICT words) {
-  if constexpr (kRow < 32) {
-    const DU d;
-    constexpr int kShift = kRow * kBits % 32;
-    const VU code = hn::Load(d, codes + kRow * kTileLanes);
-    word = hn::Or(word, hn::ShiftLeft<kShift>(code));
-    if constexpr (kShift + kBits >= 32) {
-      hn::Store(word, d, words + kRow * kBits / 32 * kTileLanes);
-      if constexpr (kShift + kBits > 32) {
-        word = hn::ShiftRight<32 - kShift>(code);
-      } else {
-        word = hn::Zero(d);
-      }
+// 32 codes of each lane -> `bits` words. A runtime loop: unrolled templates
+// are a little faster but take minutes to compile under sanitizers.
+HWY_INLINE void PackLanes(int bits, const uint32_t* HWY_RESTRICT codes,
+                          uint32_t* HWY_RESTRICT words) {
+  const DU d;
+  VU word = hn::Zero(d);
+  int shift = 0;  // of the next code in `word`
+  for (size_t row = 0; row < 32; ++row) {
+    const VU code = hn::Load(d, codes + row * kTileLanes);
+    word = hn::Or(word, hn::ShiftLeftSame(code, shift));
+    shift += bits;
+    if (shift >= 32) {
+      hn::Store(word, d, words);
+      words += kTileLanes;
+      shift -= 32;
+      word = shift == 0 ? hn::Zero(d) : hn::ShiftRightSame(code, bits - shift);
     }
-    PackFrom<kBits, kRow + 1>(codes, word, words);
   }
 }
 
-template <int kBits, int kRow>
-HWY_INLINE void UnpackFrom(const uint32_t* HWY_RESTRICT words,
-                           uint32_t* HWY_RESTRICT codes) {
-  if constexpr (kRow < 32) {
-    const DU d;
-    constexpr int kShift = kRow * kBits % 32;
-    constexpr size_t kWord = static_cast<size_t>(kRow) * kBits / 32;
-    VU code = hn::ShiftRight<kShift>(hn::Load(d, words + kWord * kTileLanes));
-    if constexpr (kShift + kBits > 32) {
-      code = hn::Or(code, hn::ShiftLeft<32 - kShift>(
-                              hn::Load(d, words + (kWord + 1) * kTileLanes)));
+HWY_INLINE void UnpackLanes(int bits, const uint32_t* HWY_RESTRICT words,
+                            uint32_t* HWY_RESTRICT codes) {
+  const DU d;
+  const VU mask = hn::Set(d, (1u << bits) - 1);
+  VU word = hn::Load(d, words);
+  int shift = 0;  // of the next code in `word`
+  for (size_t row = 0; row < 32; ++row) {
+    VU code = hn::ShiftRightSame(word, shift);
+    shift += bits;
+    if (shift >= 32 && row != 31) {
+      words += kTileLanes;
+      word = hn::Load(d, words);
+      shift -= 32;
+      if (shift != 0) {
+        code = hn::Or(code, hn::ShiftLeftSame(word, bits - shift));
+      }
     }
-    code = hn::And(code, hn::Set(d, (1u << kBits) - 1));
-    hn::Store(code, d, codes + kRow * kTileLanes);
-    UnpackFrom<kBits, kRow + 1>(words, codes);
+    hn::Store(hn::And(code, mask), d, codes + row * kTileLanes);
   }
 }
 
