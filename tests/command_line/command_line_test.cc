@@ -204,8 +204,19 @@ TEST_F(CommandLineTest, NamesTheWeightThatIsInfinite) {
   ExpectRefusal(
       3,
       "ram: model/model.safetensors: model.layers.0.self_attn.q_proj.weight: "
-      "found -infinity at index 7, expected finite weights (--allow-nonfinite keeps "
+      "found -infinity at index 7, expected finite weights (--allow-nonfinite "
+      "keeps "
       "the tensor at 16 bits)\n");
+}
+
+TEST_F(CommandLineTest, NamesANormThatIsNaN) {
+  model_.tensors["model.norm.weight"].values[3] =
+      std::numeric_limits<float>::quiet_NaN();
+  model_.Write(directory_ / "model");
+  ExpectRefusal(3,
+                "ram: model/model.safetensors: model.norm.weight: found NaN at "
+                "index 3, expected finite weights (--allow-nonfinite keeps the "
+                "tensor at 16 bits)\n");
 }
 
 TEST_F(CommandLineTest, KeepsATensorWithNaNAt16BitsWhenAllowed) {

@@ -16,4 +16,8 @@ uint64_t StoredIndex(const Matrix& matrix, uint64_t index);
                                 const Matrix& matrix, uint64_t index,
                                 float value);
 
+// The same check of every tensor that is not a matrix: norms, biases,
+// convolutions. Reads them all; they are small.
+void CheckPlainFinite(const Checkpoint& checkpoint);
+
 }  // namespace ram

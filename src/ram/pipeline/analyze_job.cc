@@ -2,6 +2,7 @@
 
 #include "ram/analysis/profile.h"
 #include "ram/base/output.h"
+#include "ram/checkpoint/nonfinite.h"
 #include "ram/pipeline/stopwatch.h"
 
 namespace ram {
@@ -19,6 +20,7 @@ AnalyzeJobResult RunAnalyze(const std::filesystem::path& model,
                             const AnalyzeOptions& options, Progress& progress) {
   const Checkpoint checkpoint = Checkpoint::Open(model);
   OutputDirectory directory(out);
+  if (!options.allow_nonfinite) CheckPlainFinite(checkpoint);
   AnalyzeJobResult result;
   result.source_bytes = WeightFileBytes(checkpoint);
   Stopwatch watch;

@@ -7,6 +7,7 @@
 #include "ram/base/error.h"
 #include "ram/base/output.h"
 #include "ram/base/version.h"
+#include "ram/checkpoint/nonfinite.h"
 #include "ram/export/record.h"
 #include "ram/pipeline/analyze_job.h"
 #include "ram/pipeline/stopwatch.h"
@@ -119,6 +120,8 @@ CompressResult RunCompress(const std::filesystem::path& model,
   const TargetLayout layout = target.Describe(checkpoint.model());
   std::optional<OutputDirectory> directory;
   if (!options.dry_run) directory.emplace(out);
+
+  if (!options.allow_nonfinite) CheckPlainFinite(checkpoint);
 
   CompressResult result;
   result.source_bytes = WeightFileBytes(checkpoint);
