@@ -10,8 +10,13 @@
 
 namespace ram {
 
+// A scheme whose error is less than this share under what a mix of its
+// neighbours on the hull gives for the same bytes is not worth its measurement.
+inline constexpr double kLeastGain = 0.10;
+
 // The lower convex hull of (bytes, error) of the affine schemes that fit rows
-// of `cols`, and in any case 4 bits g64 and the best of 8 bits.
+// of `cols`, thinned by kLeastGain, and in any case 4 bits g64 and the best of
+// 8 bits.
 // squared_errors is by index of AffineSchemeAt; the result ascends.
 std::vector<Scheme> SchemesToSearch(
     const std::array<double, kAffineSchemeCount>& squared_errors, uint64_t rows,

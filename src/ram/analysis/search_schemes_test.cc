@@ -8,6 +8,7 @@
 namespace ram {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 
 // An error that halves with every quarter of a bit lies on a convex curve.
@@ -24,6 +25,24 @@ std::array<double, kAffineSchemeCount> ErrorsByBytes() {
 TEST(SearchSchemesTest, KeepsAConvexCurveWhole) {
   // Of schemes with equal bytes, none here: 6 widths x 3 groups all differ.
   EXPECT_EQ(SchemesToSearch(ErrorsByBytes(), 1, 128).size(), 18u);
+}
+
+// A quarter of a bit that takes 1.5 dB off, as on Gaussian weights, is worth
+// 6 % more than a mix of its neighbours; a whole bit is worth 20 %.
+TEST(SearchSchemesTest, ThinsACurveThatIsNearlyStraight) {
+  std::array<double, kAffineSchemeCount> errors;
+  for (int i = 0; i < kAffineSchemeCount; ++i) {
+    const double bytes =
+        static_cast<double>(SchemeBytes(AffineSchemeAt(i), 1, 128));
+    errors[static_cast<size_t>(i)] = std::exp2(-bytes / 8);
+  }
+  const auto schemes = SchemesToSearch(errors, 1, 128);
+  EXPECT_LE(schemes.size(), 12u);
+  for (const int bits : kAffineBits) {
+    EXPECT_THAT(schemes, Contains(testing::Field(&Scheme::bits, bits)));
+  }
+  EXPECT_THAT(schemes, Contains(Affine(2, 128)));
+  EXPECT_THAT(schemes, Contains(Affine(8, 32)));
 }
 
 TEST(SearchSchemesTest, DropsWhatIsDominated) {
