@@ -1,8 +1,10 @@
 #include "ram/analysis/gram_kernels.h"
 
 // Arrays of vectors need vectors of known size.
+#ifndef HWY_DISABLED_TARGETS  // sanitized builds choose their own
 #define HWY_DISABLED_TARGETS \
   (HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
+#endif
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ram/analysis/gram_kernels.cc"
