@@ -21,7 +21,7 @@ std::span<std::byte> Block() {
 
 }  // namespace
 
-FileDigests::FileDigests(std::vector<const File*> files, int threads)
+FileDigests::FileDigests(const std::vector<const File*>& files, int threads)
     : threads_(threads) {
   for (const File* file : files) {
     chains_.push_back(std::make_unique<Chain>());

@@ -17,7 +17,7 @@ namespace ram {
 class FileDigests {
  public:
   // The files must outlive this. At most half of `threads` hash at a time.
-  FileDigests(std::vector<const File*> files, int threads);
+  FileDigests(const std::vector<const File*>& files, int threads);
 
   // Hashes a burst of the first unfinished file that nobody else is at. Does
   // nothing once `ahead_of_bytes`, counted over all files, are hashed, or while
