@@ -122,7 +122,7 @@ void OutputFile::Sync() {
   if (::fsync(fd_) != 0) FailWrite(path_, errno);
 }
 
-OutputDirectory::OutputDirectory(fs::path final_path)
+OutputDirectory::OutputDirectory(const fs::path& final_path)
     : final_path_(WithoutTrailingSlash(final_path)),
       partial_path_(PartialPath(final_path_)) {
   CheckFree(final_path_);

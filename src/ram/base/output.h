@@ -40,7 +40,7 @@ class OutputDirectory {
  public:
   // Throws kIo when `final_path` exists (file, directory or link), when its
   // parent is missing, or when the parent cannot be written.
-  explicit OutputDirectory(std::filesystem::path final_path);
+  explicit OutputDirectory(const std::filesystem::path& final_path);
   OutputDirectory(const OutputDirectory&) = delete;
   OutputDirectory& operator=(const OutputDirectory&) = delete;
   ~OutputDirectory();
