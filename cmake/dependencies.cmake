@@ -21,6 +21,9 @@ function(ram_find_library alias cmake_package pkgconfig_module)
 endfunction()
 ram_find_library(hwy::hwy hwy libhwy)
 ram_find_library(xxhash::xxhash xxHash libxxhash)
+# Debian ships a CMake package, which calls the library DNNL::dnnl.
+find_package(dnnl REQUIRED CONFIG)
+add_library(dnnl::dnnl ALIAS DNNL::dnnl)
 
 # Sanitizers make the kernels slow to compile: "few" leaves the oldest target
 # and AVX2 (on x86), "static" the one that the compiler assumes anyway. For the
