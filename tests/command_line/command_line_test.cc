@@ -339,8 +339,20 @@ TEST_F(CommandLineTest, LeavesNothingWhenInterrupted) {
   directory_.Write("model/model.safetensors", layout.prefix);
   fs::resize_file(directory_ / "model" / "model.safetensors",
                   layout.file_bytes);
-  const Outcome outcome = Ram("compress model -o out --threads 1",
-                              "timeout --preserve-status -s INT 0.4");
+  // Waits until it writes, then sends what Ctrl-C under `timeout` sends: two
+  // signals at once.
+  directory_.Write("interrupt.sh",
+                   "\"$@\" &\n"
+                   "for i in $(seq 3000); do\n"
+                   "  ls -d .out.partial-* >.listing 2>&1 && break\n"
+                   "  sleep 0.01\n"
+                   "done\n"
+                   "kill -INT $! && kill -INT $!\n"
+                   "wait $!\n");
+  const Outcome outcome = Ram(
+      "compress model -o out --threads 1 --policy uniform", "sh interrupt.sh");
+  fs::remove(directory_ / "interrupt.sh");
+  fs::remove(directory_ / ".listing");
   EXPECT_EQ(outcome.err, "ram: interrupted: nothing was left behind\n");
   EXPECT_EQ(outcome.code, 130);
   EXPECT_EQ(Names(), std::vector<std::string>{"model"});

@@ -4,7 +4,8 @@
 namespace ram {
 
 // Installs handlers for SIGINT and SIGTERM that only set the flag. A second
-// signal ends the process at once. SIGXFSZ is ignored.
+// signal, half a second later or more, ends the process at once. SIGXFSZ is
+// ignored.
 void InstallInterruptHandler();
 void RequestInterrupt();
 bool InterruptRequested();
