@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -19,6 +20,8 @@
 namespace ram {
 namespace {
 
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
 struct Arguments {
   std::string model;
   std::string out;
@@ -29,7 +32,9 @@ struct Arguments {
 
 // Mean and extremes of one metric over the matrices of a role.
 struct Range {
-  double low = INFINITY, high = -INFINITY, sum = 0;
+  double low = kInfinity;
+  double high = -kInfinity;
+  double sum = 0;
   uint64_t count = 0;
 
   void Add(double value) {
@@ -49,7 +54,7 @@ struct Range {
 };
 
 double Decibels(double nmse) {
-  return nmse > 0 ? -10 * std::log10(nmse) : INFINITY;
+  return nmse > 0 ? -10 * std::log10(nmse) : kInfinity;
 }
 
 void PrintRoles(const Manifest& manifest) {
