@@ -106,7 +106,7 @@ void NoteModel(const Problem& problem, Plan& plan) {
   }
   uint64_t scales = 0;
   for (const TensorUse use : problem.model().uses) {
-    if (use == TensorUse::kBlockScale) ++scales;
+    if (use == TensorUse::kScale) ++scales;
   }
   if (scales > 0) {
     plan.notes.push_back(fmt::format(

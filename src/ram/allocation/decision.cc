@@ -172,8 +172,8 @@ std::optional<double> Problem::MemberNmse(const Unit& unit, uint32_t member,
                                           const Scheme& scheme,
                                           Encoder encoder) const {
   if (scheme.kind == SchemeKind::kFloat) {
-    const DType source = model().tensors[model().matrices[member].tensor].dtype;
-    if (source == unit.kept_dtype) return 0.0;
+    const TensorInfo& source = model().tensors[model().matrices[member].tensor];
+    if (source.storage.dense() && source.dtype == unit.kept_dtype) return 0.0;
     return record(member).kept_nmse;
   }
   const int place = AffineSchemeIndex(scheme);

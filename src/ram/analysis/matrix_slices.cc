@@ -8,8 +8,13 @@
 namespace ram {
 namespace {
 
-bool IsFloat(DType dtype) {
-  return dtype == DType::kBF16 || dtype == DType::kF16 || dtype == DType::kF32;
+// Whether rows of the matrix are rows of the tensor, value by value.
+bool Direct(const Checkpoint& checkpoint, const Matrix& matrix) {
+  const TensorInfo& tensor = checkpoint.TensorOf(matrix);
+  const DType dtype = tensor.dtype;
+  return tensor.storage.dense() && matrix.contiguous() &&
+         (dtype == DType::kBF16 || dtype == DType::kF16 ||
+          dtype == DType::kF32);
 }
 
 }  // namespace
@@ -35,11 +40,12 @@ std::span<float> SliceReader::Floats(uint64_t size) {
 WeightSlice SliceReader::Read(const Checkpoint& checkpoint,
                               const Matrix& matrix, uint64_t row,
                               uint64_t rows) {
-  const DType dtype = checkpoint.model().tensors[matrix.tensor].dtype;
+  const TensorInfo& tensor = checkpoint.TensorOf(matrix);
+  const DType dtype = tensor.dtype;
   WeightSlice slice;
   slice.rows = rows;
   slice.cols = matrix.cols;
-  if (IsFloat(dtype) && matrix.contiguous()) {
+  if (Direct(checkpoint, matrix)) {
     const uint64_t row_bytes = matrix.cols * DTypeBytes(dtype);
     const std::span<std::byte> bytes = Bytes(rows * row_bytes);
     checkpoint.ReadTensor(matrix.tensor, (matrix.first_row + row) * row_bytes,
@@ -52,7 +58,8 @@ WeightSlice SliceReader::Read(const Checkpoint& checkpoint,
   checkpoint.ReadRows(matrix, row, floats);
   slice.dtype = DType::kF32;
   slice.bytes = std::as_bytes(floats);
-  if (dtype == DType::kBF16 || dtype == DType::kF16) {
+  if (tensor.storage.dense() &&
+      (dtype == DType::kBF16 || dtype == DType::kF16)) {
     const std::span<std::byte> bytes = Bytes(floats.size() * DTypeBytes(dtype));
     FromFloat(dtype, floats, bytes.data());
     slice.dtype = dtype;
@@ -65,8 +72,7 @@ std::span<const float> SliceReader::ReadFloats(const Checkpoint& checkpoint,
                                                const Matrix& matrix,
                                                uint64_t row, uint64_t rows) {
   const std::span<float> floats = Floats(rows * matrix.cols);
-  const DType dtype = checkpoint.model().tensors[matrix.tensor].dtype;
-  if (IsFloat(dtype) && matrix.contiguous()) {
+  if (Direct(checkpoint, matrix)) {
     const WeightSlice slice = Read(checkpoint, matrix, row, rows);
     ToFloat(slice.dtype, slice.bytes.data(), floats);
   } else {

@@ -25,7 +25,7 @@ struct MatrixSlice {
 // Reads into buffers of its own, which the next read overwrites.
 class SliceReader {
  public:
-  // The weights in the dtype of the tensor; FP8 as scaled F32.
+  // The weights in the dtype of the tensor; FP8 and codes as F32.
   WeightSlice Read(const Checkpoint& checkpoint, const Matrix& matrix,
                    uint64_t row, uint64_t rows);
   // The same as floats.

@@ -102,7 +102,7 @@ void PairBlockScales(const TensorTable& table, std::string_view source,
     if (!block) block = Fp8BlockSize(model.config, source);
     CheckScale(tensor, model.tensors[scale->second], *block, source);
     model.block_scales[i] = scale->second;
-    model.uses[scale->second] = TensorUse::kBlockScale;
+    model.uses[scale->second] = TensorUse::kScale;
   }
 }
 

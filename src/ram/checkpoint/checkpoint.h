@@ -13,6 +13,7 @@
 
 #include "ram/base/file.h"
 #include "ram/checkpoint/model.h"
+#include "ram/quantization/affine.h"
 
 namespace ram {
 
@@ -40,8 +41,23 @@ class Checkpoint {
   void ReadTensor(uint32_t tensor, uint64_t byte_offset,
                   std::span<std::byte> out) const;
   // Rows [row, row + out.size() / cols) of a canonical matrix as floats, FP8
-  // blocks scaled. Thread-safe. For a transposed matrix this gathers.
+  // blocks scaled, codes decoded. Thread-safe. For a transposed matrix this
+  // gathers.
   void ReadRows(const Matrix& matrix, uint64_t row, std::span<float> out) const;
+
+  // The tensor that holds the matrix; its `storage` says how.
+  const TensorInfo& TensorOf(const Matrix& matrix) const {
+    return model_.tensors[matrix.tensor];
+  }
+  // Rows as they are stored, for kernels that decode them themselves; the
+  // matrix is contiguous(). Dense rows: rows [row, row + out.size() /
+  // TensorOf(matrix).row_bytes()). Thread-safe.
+  void ReadStoredRows(const Matrix& matrix, uint64_t row,
+                      std::span<std::byte> out) const;
+  // Codes with their scales and biases (of TensorOf(matrix).dtype): each span
+  // holds as many rows, of AffineCodeBytes and AffineScaleBytes bytes.
+  void ReadStoredRows(const Matrix& matrix, uint64_t row,
+                      const AffineOutput& out) const;
 
   // Throws kIo when any file is not the one that was opened.
   void CheckUnchanged() const;

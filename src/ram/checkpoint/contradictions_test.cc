@@ -321,7 +321,7 @@ TEST(BlockScalesTest, DoesNotCountScalesAsWeights) {
                     "DIR");
   EXPECT_EQ(model.weights(), 60'000u);
   EXPECT_EQ(model.main_dtype(), DType::kF8E4M3);
-  EXPECT_EQ(UseOf(model, "a.weight_scale_inv"), TensorUse::kBlockScale);
+  EXPECT_EQ(UseOf(model, "a.weight_scale_inv"), TensorUse::kScale);
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ class Describer {
   void Run() {
     FindHead();
     for (uint32_t i = 0; i < model_.tensors.size(); ++i) {
-      if (model_.uses[i] == TensorUse::kBlockScale) continue;
+      if (model_.uses[i] == TensorUse::kScale) continue;
       Describe(i);
     }
     CheckComplete();

@@ -151,7 +151,7 @@ void DescribeByName(Model& model) {
   bool head = false;
   for (uint32_t i = 0; i < model.tensors.size(); ++i) {
     const TensorInfo& info = model.tensors[i];
-    if (model.uses[i] == TensorUse::kBlockScale) continue;
+    if (model.uses[i] == TensorUse::kScale) continue;
     if (IsLeftover(info)) {
       model.uses[i] = TensorUse::kIgnored;
       continue;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "ram/checkpoint/model_config.h"
+#include "ram/quantization/affine.h"
 
 namespace ram {
 
@@ -12,7 +13,21 @@ uint64_t TensorInfo::elements() const {
   return count;
 }
 
-uint64_t TensorInfo::bytes() const { return elements() * DTypeBytes(dtype); }
+uint64_t TensorInfo::row_bytes() const {
+  const uint64_t cols = shape.empty() ? 1 : shape.back();
+  return storage.dense() ? cols * DTypeBytes(dtype)
+                         : AffineCodeBytes(storage.scheme, cols);
+}
+
+uint64_t TensorInfo::bytes() const {
+  const uint64_t cols = shape.empty() ? 1 : shape.back();
+  return elements() / cols * row_bytes();
+}
+
+std::string StorageLabel(const TensorInfo& tensor) {
+  return tensor.storage.dense() ? std::string(DTypeName(tensor.dtype))
+                                : SchemeLabel(tensor.storage.scheme);
+}
 
 std::string_view SectionName(Section section) {
   switch (section) {
@@ -29,7 +44,15 @@ std::string_view SectionName(Section section) {
 uint64_t Model::weights() const {
   uint64_t count = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    if (uses[i] != TensorUse::kBlockScale) count += tensors[i].elements();
+    if (uses[i] != TensorUse::kScale) count += tensors[i].elements();
+  }
+  return count;
+}
+
+uint64_t Model::quantized_weights() const {
+  uint64_t count = 0;
+  for (const TensorInfo& tensor : tensors) {
+    if (!tensor.storage.dense()) count += tensor.elements();
   }
   return count;
 }
@@ -37,7 +60,7 @@ uint64_t Model::weights() const {
 DType Model::main_dtype() const {
   std::array<uint64_t, 256> counts{};
   for (size_t i = 0; i < tensors.size(); ++i) {
-    if (uses[i] == TensorUse::kBlockScale) continue;
+    if (uses[i] == TensorUse::kScale) continue;
     if (!IsWeightDType(tensors[i].dtype)) continue;
     counts[static_cast<uint8_t>(tensors[i].dtype)] += tensors[i].elements();
   }

@@ -10,21 +10,46 @@
 #include <vector>
 
 #include "ram/base/json.h"
+#include "ram/quantization/scheme.h"
 #include "ram/tensor/dtype.h"
 
 namespace ram {
 
-// A tensor as it lies in a file.
+// How the elements of a tensor lie in its file.
+struct Storage {
+  enum class Kind : uint8_t {
+    kDense,   // one after the other, each of TensorInfo::dtype
+    kAffine,  // MLX's codes (quantization/affine.h); scales and biases apart
+  };
+  Kind kind = Kind::kDense;
+  Scheme scheme;        // bits and group size of codes
+  int64_t scales = -1;  // indices into Model::tensors; -1 for none
+  int64_t biases = -1;
+
+  bool dense() const { return kind == Kind::kDense; }
+};
+
+// A tensor as the model sees it: Hugging Face's name and the shape of the
+// weights, however they are stored.
 struct TensorInfo {
   std::string name;
   std::string file;  // name relative to the checkpoint; may be empty (replay)
-  DType dtype = DType::kBF16;
+  DType dtype = DType::kBF16;  // of the elements; of codes: of their scales
   std::vector<uint64_t> shape;
   uint64_t offset = 0;  // absolute byte offset in `file`
+  Storage storage = {};
+  std::string stored_name = {};  // in the file, where that is not `name`
 
-  uint64_t elements() const;  // validated not to overflow
-  uint64_t bytes() const;
+  const std::string& name_in_file() const {
+    return stored_name.empty() ? name : stored_name;
+  }
+  uint64_t elements() const;   // validated not to overflow
+  uint64_t row_bytes() const;  // of shape.back() elements, scales apart
+  uint64_t bytes() const;      // of all rows
 };
+
+// "BF16", "4-bit g64".
+std::string StorageLabel(const TensorInfo& tensor);
 
 // Which part of the model something belongs to.
 enum class Section : uint8_t { kText, kVision, kMtp };
@@ -62,15 +87,18 @@ struct Matrix {
 
   uint64_t weights() const { return rows * cols; }
   // Rows r.. of the matrix are consecutive bytes of the file.
-  bool contiguous() const { return !transposed && blocks == 1; }
+  bool contiguous() const {
+    return !transposed && (blocks == 1 || block_stride == block_rows);
+  }
 };
 
 // What becomes of a tensor.
 enum class TensorUse : uint8_t {
-  kMatrices,    // holds one or more canonical matrices
-  kPlain,       // norms, biases, convolutions, tables: copied
-  kBlockScale,  // FP8 block scales, consumed with their weight
-  kIgnored,     // stored but never read by any runtime (e.g. rotary tables)
+  kMatrices,  // holds one or more canonical matrices
+  kPlain,     // norms, biases, convolutions, tables: copied
+  kScale,     // scales of FP8 blocks, scales and biases of codes: consumed with
+              // their weight
+  kIgnored,   // stored but never read by any runtime (e.g. rotary tables)
 };
 
 struct Model {
@@ -82,12 +110,13 @@ struct Model {
 
   std::vector<TensorInfo> tensors;    // by file, then by offset
   std::vector<TensorUse> uses;        // parallel to tensors
-  std::vector<int64_t> block_scales;  // index of the scale tensor, or -1
+  std::vector<int64_t> block_scales;  // of FP8: index of the scales, or -1
   std::vector<Section> sections;      // parallel to tensors
   std::vector<Matrix> matrices;       // in the order of their tensors
 
-  uint64_t weights() const;  // all elements but block scales
-  DType main_dtype() const;  // the dtype that holds most weights
+  uint64_t weights() const;            // all elements but scales
+  uint64_t quantized_weights() const;  // those that are stored as codes
+  DType main_dtype() const;            // the dtype that holds most weights
   // Integer from config (text_config is looked into, too).
   std::optional<uint64_t> ConfigUint(const char* key) const;
 };

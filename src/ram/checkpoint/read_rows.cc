@@ -78,10 +78,17 @@ void Checkpoint::ReadRows(const Matrix& matrix, uint64_t row,
   const uint64_t rows = out.size() / matrix.cols;
   assert(rows * matrix.cols == out.size() && row + rows <= matrix.rows);
   const TensorInfo& tensor = model_.tensors[matrix.tensor];
-  TensorSource source{file(tensor.file), tensor, nullptr, nullptr, {}};
+  TensorSource source{file(tensor.file), tensor};
+  const auto attach = [&](int64_t index, const TensorInfo*& info,
+                          const File*& in) {
+    if (index < 0) return;
+    info = &model_.tensors[static_cast<size_t>(index)];
+    in = &file(info->file);
+  };
+  attach(tensor.storage.scales, source.scale, source.scale_file);
+  attach(tensor.storage.biases, source.bias, source.bias_file);
   if (const int64_t scale = model_.block_scales[matrix.tensor]; scale >= 0) {
-    source.scale = &model_.tensors[static_cast<size_t>(scale)];
-    source.scale_file = &file(source.scale->file);
+    attach(scale, source.scale, source.scale_file);
     source.block = Fp8BlockSize(model_.config, path_.string());
   }
   if (matrix.transposed) {
@@ -89,6 +96,24 @@ void Checkpoint::ReadRows(const Matrix& matrix, uint64_t row,
   } else {
     ReadBlocks(source, matrix, row, rows, out);
   }
+}
+
+void Checkpoint::ReadStoredRows(const Matrix& matrix, uint64_t row,
+                                std::span<std::byte> out) const {
+  assert(matrix.contiguous());
+  ReadTensor(matrix.tensor,
+             (matrix.first_row + row) * TensorOf(matrix).row_bytes(), out);
+}
+
+void Checkpoint::ReadStoredRows(const Matrix& matrix, uint64_t row,
+                                const AffineOutput& out) const {
+  const Storage& storage = TensorOf(matrix).storage;
+  assert(storage.kind == Storage::Kind::kAffine && matrix.contiguous());
+  ReadStoredRows(matrix, row, out.codes);
+  const uint64_t scale_bytes = AffineScaleBytes(storage.scheme, matrix.cols);
+  const uint64_t offset = (matrix.first_row + row) * scale_bytes;
+  ReadTensor(static_cast<uint32_t>(storage.scales), offset, out.scales);
+  ReadTensor(static_cast<uint32_t>(storage.biases), offset, out.biases);
 }
 
 }  // namespace ram

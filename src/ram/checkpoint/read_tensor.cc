@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ram/base/checked.h"
+#include "ram/quantization/affine.h"
 #include "ram/tensor/convert.h"
 
 namespace ram {
@@ -18,6 +19,39 @@ std::span<std::byte> Scratch() {
   thread_local const std::unique_ptr<std::byte[]> scratch(
       new std::byte[kScratchBytes]);
   return {scratch.get(), kScratchBytes};
+}
+
+// Whole rows of codes.
+void DecodeRows(const TensorSource& source, uint64_t row, uint64_t rows,
+                std::span<float> out) {
+  const Scheme& scheme = source.tensor.storage.scheme;
+  const uint64_t cols = source.cols();
+  const uint64_t code_bytes = AffineCodeBytes(scheme, cols);
+  const uint64_t scale_bytes = AffineScaleBytes(scheme, cols);
+  const uint64_t row_bytes = code_bytes + 2 * scale_bytes;
+  const uint64_t batch =
+      std::clamp<uint64_t>(kScratchBytes / row_bytes, 1, rows);
+  thread_local std::vector<std::byte> scratch;
+  if (scratch.size() < batch * row_bytes) scratch.resize(batch * row_bytes);
+  while (rows > 0) {
+    const uint64_t count = std::min(batch, rows);
+    std::span<std::byte> left = scratch;
+    const auto read = [&](const File& file, const TensorInfo& tensor,
+                          uint64_t bytes) {
+      const auto part = left.first(count * bytes);
+      left = left.subspan(part.size());
+      file.ReadAt(tensor.offset + row * bytes, part);
+      return part;
+    };
+    const auto codes = read(source.file, source.tensor, code_bytes);
+    const auto scales = read(*source.scale_file, *source.scale, scale_bytes);
+    const auto biases = read(*source.bias_file, *source.bias, scale_bytes);
+    DecodeAffine(scheme, source.tensor.dtype, {codes, scales, biases}, cols,
+                 out.first(count * cols));
+    out = out.subspan(count * cols);
+    row += count;
+    rows -= count;
+  }
 }
 
 // out = `out.size()` consecutive elements from the `first` on.
@@ -36,6 +70,17 @@ void ReadRun(const TensorSource& source, uint64_t first, std::span<float> out) {
     ToFloat(source.tensor.dtype, bytes.data(), out.first(count));
     out = out.subspan(count);
     offset += bytes.size();
+  }
+}
+
+// Whole rows, whatever they are stored as; block scales are not applied.
+void ReadWholeRows(const TensorSource& source, uint64_t row, uint64_t rows,
+                   std::span<float> out) {
+  switch (source.tensor.storage.kind) {
+    case Storage::Kind::kDense:
+      return ReadRun(source, row * source.cols(), out);
+    case Storage::Kind::kAffine:
+      return DecodeRows(source, row, rows, out);
   }
 }
 
@@ -68,8 +113,7 @@ class ScaleRows {
                                  : row / tensor_rows_ * block_rows_ +
                                        row % tensor_rows_ / source_.block.rows;
     if (wanted == loaded_) return;
-    const TensorSource scales{
-        *source_.scale_file, *source_.scale, nullptr, nullptr, {}};
+    const TensorSource scales{*source_.scale_file, *source_.scale};
     ReadRun(scales, wanted * scales_.size(), scales_);
     loaded_ = wanted;
   }
@@ -89,7 +133,7 @@ void ReadColumns(const TensorSource& source, uint64_t row, uint64_t rows,
   // A row read alone costs about as much as this many bytes in sequence.
   constexpr uint64_t kRowCostBytes = 4096;
   const uint64_t skipped = (wide - cols) * DTypeBytes(source.tensor.dtype);
-  if (skipped > kRowCostBytes) {
+  if (skipped > kRowCostBytes && source.tensor.storage.dense()) {
     for (uint64_t r = 0; r < rows; ++r) {
       ReadRun(source, (row + r) * wide + col, out.subspan(r * cols, cols));
     }
@@ -99,7 +143,7 @@ void ReadColumns(const TensorSource& source, uint64_t row, uint64_t rows,
   std::vector<float> lines(std::min(batch, rows) * wide);
   for (uint64_t r = 0; r < rows; r += batch) {
     const uint64_t count = std::min(batch, rows - r);
-    ReadRun(source, (row + r) * wide, std::span(lines).first(count * wide));
+    ReadWholeRows(source, row + r, count, std::span(lines).first(count * wide));
     for (uint64_t i = 0; i < count; ++i) {
       const auto line = std::span(lines).subspan(i * wide + col, cols);
       std::copy(line.begin(), line.end(),
@@ -114,11 +158,11 @@ void ReadRectangle(const TensorSource& source, uint64_t row, uint64_t rows,
                    uint64_t col, uint64_t cols, std::span<float> out) {
   assert(out.size() == rows * cols);
   if (cols == source.cols()) {
-    ReadRun(source, row * cols, out);
+    ReadWholeRows(source, row, rows, out);
   } else {
     ReadColumns(source, row, rows, col, cols, out);
   }
-  if (!source.scale) return;
+  if (!source.scale || !source.tensor.storage.dense()) return;
   ScaleRows scales(source);
   for (uint64_t r = 0; r < rows; ++r) {
     scales.Apply(row + r, col, out.subspan(r * cols, cols));

@@ -14,15 +14,18 @@ namespace ram {
 struct TensorSource {
   const File& file;
   const TensorInfo& tensor;
-  const File* scale_file = nullptr;  // both null unless the tensor is FP8
+  // Of FP8 blocks, or of codes; null where there are none.
+  const File* scale_file = nullptr;
   const TensorInfo* scale = nullptr;
-  BlockSize block;
+  const File* bias_file = nullptr;
+  const TensorInfo* bias = nullptr;
+  BlockSize block = {};
 
   uint64_t cols() const { return tensor.shape.back(); }
 };
 
 // out[rows][cols] = rows row.. and columns col.. of the source. Memory beside
-// `out` is at most 1 MiB. Throws kIo, kCorrupt as File::ReadAt.
+// `out` is at most 1 MiB, or a few rows. Throws kIo, kCorrupt as File::ReadAt.
 void ReadRectangle(const TensorSource& source, uint64_t row, uint64_t rows,
                    uint64_t col, uint64_t cols, std::span<float> out);
 

@@ -13,9 +13,11 @@ SliceReader::SliceReader(const Checkpoint& checkpoint,
 
 // Whether rows of the matrix are rows of the tensor, value by value.
 bool SliceReader::Direct(const Matrix& matrix) const {
-  const DType dtype = checkpoint_.model().tensors[matrix.tensor].dtype;
-  return matrix.contiguous() && (dtype == DType::kBF16 ||
-                                 dtype == DType::kF16 || dtype == DType::kF32);
+  const TensorInfo& tensor = checkpoint_.TensorOf(matrix);
+  const DType dtype = tensor.dtype;
+  return tensor.storage.dense() && matrix.contiguous() &&
+         (dtype == DType::kBF16 || dtype == DType::kF16 ||
+          dtype == DType::kF32);
 }
 
 std::span<const float> SliceReader::ReadWeights(const Slice& slice) {
@@ -121,7 +123,10 @@ uint64_t SliceReader::SourceEnd(const Slice& slice) const {
     }
     row += matrix.first_row;
   }
-  return tensor.offset + row * slice.cols * DTypeBytes(tensor.dtype);
+  if (slice.plain) {
+    return tensor.offset + row * slice.cols * DTypeBytes(tensor.dtype);
+  }
+  return tensor.offset + row * tensor.row_bytes();
 }
 
 uint64_t SliceReader::SourceBytes(const Slice& slice) const {

@@ -76,8 +76,8 @@ std::string_view UseName(TensorUse use) {
       return "matrices";
     case TensorUse::kPlain:
       return "plain";
-    case TensorUse::kBlockScale:
-      return "block scale";
+    case TensorUse::kScale:
+      return "scale";
     case TensorUse::kIgnored:
       break;
   }
@@ -105,7 +105,7 @@ std::vector<NamePattern> FindPatterns(const Model& model) {
       low = std::min(low, parts.numbers[n]);
       high = std::max(high, parts.numbers[n]);
     }
-    Merge(pattern.dtype, std::string(DTypeName(tensor.dtype)), "mixed");
+    Merge(pattern.dtype, StorageLabel(tensor), "mixed");
     Merge(pattern.shape, ShapeText(tensor.shape), "various");
     Merge(pattern.use, std::string(UseName(model.uses[i])), "various");
     ++pattern.tensors;
@@ -179,10 +179,9 @@ Inspection Inspect(const Checkpoint& checkpoint) {
   }
   result.layers = layers.size();
   for (size_t i = 0; i < model.tensors.size(); ++i) {
-    if (model.uses[i] == TensorUse::kBlockScale) continue;
+    if (model.uses[i] == TensorUse::kScale) continue;
     const TensorInfo& tensor = model.tensors[i];
-    result.weights_per_dtype[std::string(DTypeName(tensor.dtype))] +=
-        tensor.elements();
+    result.weights_per_dtype[StorageLabel(tensor)] += tensor.elements();
   }
   result.roles = SummarizeRoles(model);
   result.patterns = FindPatterns(model);

@@ -16,7 +16,7 @@ struct NamePattern {
   std::string pattern;  // "model.layers.{0-47}.mlp.experts.{0-127}.up_proj"
   std::string dtype;    // "BF16", or "mixed"
   std::string shape;    // "768 x 2048", or "various"
-  std::string use;      // "matrices", "plain", "block scale", "ignored"
+  std::string use;      // "matrices", "plain", "scale", "ignored"
   uint64_t tensors = 0;
   uint64_t weights = 0;
   uint64_t bytes = 0;

@@ -145,7 +145,7 @@ void SplitTensors(const MlxFamily* family, const Model& model,
     if (IsTiedHead(model, matrix)) tied[matrix.tensor] = true;
   }
   for (uint32_t i = 0; i < model.tensors.size(); ++i) {
-    if (model.uses[i] == TensorUse::kBlockScale) continue;
+    if (model.uses[i] == TensorUse::kScale) continue;
     if (auto why = WhyDropped(family, model, i)) {
       layout.dropped.push_back({model.tensors[i].name, *std::move(why)});
     } else if (tied[i]) {
