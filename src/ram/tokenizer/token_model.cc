@@ -1,0 +1,113 @@
+#include "ram/tokenizer/token_model.h"
+
+#include <string>
+#include <utility>
+
+#include "ram/base/error.h"
+#include "ram/tokenizer/bpe.h"
+#include "ram/tokenizer/component_json.h"
+
+namespace ram {
+namespace {
+
+std::string Shown(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace)
+      .substr(0, 80);
+}
+
+Vocabulary ReadVocabulary(const Json& description, std::string_view source) {
+  const auto vocab = description.find("vocab");
+  if (vocab == description.end() || !vocab->is_object()) {
+    Fail(ErrorKind::kCorrupt, "{}: vocab: expected an object", source);
+  }
+  std::vector<Vocabulary::Entry> entries;
+  entries.reserve(vocab->size());
+  for (const auto& [text, value] : vocab->items()) {
+    const auto id = AsUint64(value);
+    if (!id) {
+      Fail(ErrorKind::kCorrupt, "{}: vocab: '{}': found {}, expected an id",
+           source, text.substr(0, 80), Shown(value));
+    }
+    entries.push_back({text, *id});
+  }
+  return Vocabulary(std::move(entries), source);
+}
+
+// "LEFT RIGHT" or ["LEFT", "RIGHT"].
+Bpe::Merge ReadMerge(const Json& merge, std::string_view source) {
+  if (merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
+      merge[1].is_string()) {
+    return {merge[0].get<std::string>(), merge[1].get<std::string>()};
+  }
+  if (merge.is_string()) {
+    const auto& text = merge.get_ref<const std::string&>();
+    const size_t space = text.find(' ');
+    if (space != text.npos && text.find(' ', space + 1) == text.npos) {
+      return {text.substr(0, space), text.substr(space + 1)};
+    }
+  }
+  Fail(ErrorKind::kCorrupt, "{}: merges: found {}, expected two tokens", source,
+       Shown(merge));
+}
+
+std::vector<Bpe::Merge> ReadMerges(const Json& description,
+                                   std::string_view source) {
+  std::vector<Bpe::Merge> merges;
+  const Json& list = ListField(description, "merges", source);
+  merges.reserve(list.size());
+  for (const Json& merge : list) {
+    // The first line of a merges.txt, which old files took over.
+    if (merge.is_string() &&
+        merge.get_ref<const std::string&>().starts_with("#version")) {
+      continue;
+    }
+    merges.push_back(ReadMerge(merge, source));
+  }
+  return merges;
+}
+
+std::unique_ptr<TokenModel> ReadBpe(const Json& description,
+                                    std::string_view source) {
+  const auto dropout = description.find("dropout");
+  if (dropout != description.end() && !dropout->is_null() && *dropout != 0) {
+    Fail(ErrorKind::kUnsupported,
+         "{}: dropout: found {}, expected null (tokens would be random)",
+         source, Shown(*dropout));
+  }
+  BpeOptions options;
+  options.unknown_token = OptionalString(description, "unk_token", source);
+  options.continuing_prefix =
+      OptionalString(description, "continuing_subword_prefix", source)
+          .value_or("");
+  options.end_suffix =
+      OptionalString(description, "end_of_word_suffix", source).value_or("");
+  const auto flag = [&](const char* key) {
+    return OptionalBool(description, key, source).value_or(false);
+  };
+  options.fuse_unknown = flag("fuse_unk");
+  options.byte_fallback = flag("byte_fallback");
+  options.ignore_merges = flag("ignore_merges");
+  return std::make_unique<Bpe>(ReadVocabulary(description, source),
+                               ReadMerges(description, source),
+                               std::move(options), source);
+}
+
+}  // namespace
+
+std::unique_ptr<TokenModel> MakeTokenModel(const Json& description,
+                                           std::string_view source) {
+  if (!description.is_object()) {
+    Fail(ErrorKind::kCorrupt, "{}: model: found {}, expected an object", source,
+         description.type_name());
+  }
+  const std::string where = fmt::format("{}: model", source);
+  // The oldest files have no type.
+  const std::string type =
+      OptionalString(description, "type", where)
+          .value_or(description.contains("merges") ? "BPE" : "");
+  if (type == "BPE") return ReadBpe(description, where);
+  Fail(ErrorKind::kUnsupported, "{}: found type '{}', expected BPE", where,
+       type.substr(0, 40));
+}
+
+}  // namespace ram
