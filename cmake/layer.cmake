@@ -49,8 +49,14 @@ function(ram_layer name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ram_${name} ram_warnings
       ${ARG_PRIVATE_LIBRARIES} GTest::gmock GTest::gtest_main)
-    target_compile_definitions(${name}_test PRIVATE
-      RAM_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    # Only where it is used, so that a compiler cache serves other checkouts.
+    foreach(test IN LISTS tests)
+      file(STRINGS ${test} uses_source_dir REGEX "RAM_SOURCE_DIR")
+      if(uses_source_dir)
+        set_source_files_properties(${test} PROPERTIES
+          COMPILE_DEFINITIONS RAM_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+      endif()
+    endforeach()
     gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60
       PROPERTIES TIMEOUT 300)
   endif()
