@@ -19,13 +19,28 @@ const std::vector<MlxFamily>& AllFamilies() {
   static const Names kLatent = {"q_a_proj", "kv_a_proj_with_mqa", "o_proj"};
   static const Names kGpt2 = {"c_attn", "c_proj", "c_fc",
                               "ln_1",   "ln_2",   "ln_f"};
+  static const Names kGateUp = {"gate_proj", "up_proj"};
+  static const Names kGateUpLeaves = {"gate_up_proj", "gate_up_proj"};
+  static const Names kQkvGateUp = {"q_proj", "k_proj", "v_proj", "gate_proj",
+                                   "up_proj"};
+  static const Names kPhi3Leaves = {"qkv_proj", "qkv_proj", "qkv_proj",
+                                    "gate_up_proj", "gate_up_proj"};
+  static const Names kWqkv = {"Wqkv", "Wqkv", "Wqkv"};
   static const std::vector<MlxFamily> all = {
       {.family = "Llama", .model_type = {}, .biases = kDense},
       {.family = "Mistral", .model_type = {}, .biases = kDense},
       {.family = "Qwen2", .model_type = {}, .biases = kQkv},
       {.family = "Qwen3", .model_type = {}},
-      {.family = "GLM-4", .model_type = {}, .biases = kQkv, .can_tie = false},
-      {.family = "Phi-3", .model_type = {}},
+      {.family = "GLM-4",
+       .model_type = {},
+       .biases = kQkv,
+       .can_tie = false,
+       .fused_roles = kGateUp,
+       .fused_leaves = kGateUpLeaves},
+      {.family = "Phi-3",
+       .model_type = {},
+       .fused_roles = kQkvGateUp,
+       .fused_leaves = kPhi3Leaves},
       {.family = "Gemma-3", .model_type = {}},
       {.family = "GPT-2",
        .model_type = {},
@@ -49,7 +64,9 @@ const std::vector<MlxFamily>& AllFamilies() {
       {.family = "DBRX",
        .model_type = {},
        .can_tie = false,
-       .separate_experts = true},
+       .separate_experts = true,
+       .fused_roles = kQkv,
+       .fused_leaves = kWqkv},
       {.family = "DeepSeek-V3",
        .model_type = {},
        .biases = kLatent,
@@ -132,8 +149,21 @@ std::string MlxModule(const MlxFamily* family, const Model& model,
                                 ? SeparateExpertName(matrix)
                                 : StackName(matrix.name));
   }
+  if (const size_t place = MlxPlace(family, matrix);
+      place < family->fused_roles.size()) {
+    const std::string_view name = WithoutWeight(matrix.name);
+    return fmt::format("{}{}", name.substr(0, name.rfind('.') + 1),
+                       family->fused_leaves[place]);
+  }
   const bool split = matrix.role == "embed_q" || matrix.role == "unembed_out";
   return MlxName(*family, WithoutWeight(split ? matrix.name : tensor));
+}
+
+size_t MlxPlace(const MlxFamily* family, const Matrix& matrix) {
+  if (!family) return 0;
+  const auto& roles = family->fused_roles;
+  return static_cast<size_t>(
+      std::find(roles.begin(), roles.end(), matrix.role) - roles.begin());
 }
 
 bool MlxQuantizable(const MlxFamily* family, const Matrix& matrix) {

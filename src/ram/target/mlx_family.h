@@ -19,8 +19,11 @@ struct MlxFamily {
   bool can_tie = true;            // the head may be the embedding
   bool raw_router = false;        // a class of its own that is not quantised
   bool separate_experts = false;  // a module for each expert
-  std::string_view prefix = {};   // put before every name
-  bool language_model = false;    // the text model lies in "language_model."
+  // Roles that share a module, in its order, and the module's leaf.
+  std::vector<std::string_view> fused_roles = {};
+  std::vector<std::string_view> fused_leaves = {};  // parallel
+  std::string_view prefix = {};                     // put before every name
+  bool language_model = false;  // the text model lies in "language_model."
 };
 
 // Null for a family that is unknown: names are then kept.
@@ -33,6 +36,9 @@ std::string MlxName(const MlxFamily& family, std::string_view name);
 // together.
 std::string MlxModule(const MlxFamily* family, const Model& model,
                       const Matrix& matrix);
+
+// Where the matrix lies in a module that it shares with other roles.
+size_t MlxPlace(const MlxFamily* family, const Matrix& matrix);
 
 // Whether mlx-lm can quantise the module of this matrix.
 bool MlxQuantizable(const MlxFamily* family, const Matrix& matrix);

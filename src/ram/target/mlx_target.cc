@@ -63,8 +63,11 @@ Unit UnitOf(const MlxFamily* family, const Model& model, Group group) {
   auto& members = group.members;
   const auto& matrices = model.matrices;
   std::sort(members.begin(), members.end(), [&](uint32_t a, uint32_t b) {
-    return std::tuple(matrices[a].expert, matrices[a].first_row, a) <
-           std::tuple(matrices[b].expert, matrices[b].first_row, b);
+    const auto key = [&](uint32_t i) {
+      return std::tuple(matrices[i].expert, MlxPlace(family, matrices[i]),
+                        matrices[i].first_row, i);
+    };
+    return key(a) < key(b);
   });
   const Matrix& first = matrices[members.front()];
   std::vector<uint64_t> shape;
