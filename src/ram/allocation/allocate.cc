@@ -105,13 +105,16 @@ void NoteModel(const Problem& problem, Plan& plan) {
                                              : problem.model().architecture));
   }
   uint64_t scales = 0;
-  for (const TensorUse use : problem.model().uses) {
-    if (use == TensorUse::kScale) ++scales;
+  for (const int64_t scale : problem.model().block_scales) {
+    if (scale >= 0) ++scales;
   }
   if (scales > 0) {
     plan.notes.push_back(fmt::format(
         "{} tensors of FP8 block scales are merged into their weights",
         scales));
+  }
+  if (auto note = QuantizedNote(problem.model())) {
+    plan.notes.push_back(*std::move(note));
   }
   if (!plan.dropped.empty()) {
     plan.notes.push_back(fmt::format("{} tensors are dropped (see \"dropped\")",

@@ -59,7 +59,8 @@ std::vector<TensorInfo> StoredTensors(const ParsedManifest& parsed,
     const auto [found, added] = index.emplace(name, tensors.size());
     if (added) {
       if (tensors.empty() || tensors.back().file != entry.file) offset = 0;
-      tensors.push_back({name, entry.file, entry.dtype, shape, offset});
+      tensors.push_back(
+          {name, entry.file, entry.dtype, shape, offset, entry.storage});
       offset += tensors.back().bytes();
       continue;
     }

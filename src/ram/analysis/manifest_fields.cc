@@ -131,6 +131,24 @@ bool SetSchemeGroup(ParsedManifest& manifest, const Value& value) {
   return value.uint <= 65'536;
 }
 
+bool MarkCodes(ParsedManifest& manifest, const Value&) {
+  Storage& storage = manifest.tensors.back().storage;
+  storage.kind = Storage::Kind::kAffine;
+  storage.scheme = Affine(0, 0);
+  return true;
+}
+
+bool SetCodeBits(ParsedManifest& manifest, const Value& value) {
+  manifest.tensors.back().storage.scheme.bits = static_cast<int>(value.uint);
+  return value.uint >= 2 && value.uint <= 8;
+}
+
+bool SetCodeGroup(ParsedManifest& manifest, const Value& value) {
+  manifest.tensors.back().storage.scheme.group_size =
+      static_cast<int>(value.uint);
+  return value.uint >= 32 && value.uint <= 128;
+}
+
 constexpr FieldType kUint = FieldType::kUint;
 constexpr FieldType kNumber = FieldType::kNumber;
 constexpr FieldType kString = FieldType::kString;
@@ -158,6 +176,12 @@ constexpr JsonField kSourceFields[] = {
     {"shape", true, {kArray, kDimensions, Nothing, &kSourceShape}},
 };
 constexpr JsonContext kSource = {kSourceFields};
+
+constexpr JsonField kStoredFields[] = {
+    {"bits", true, {kUint, "2 to 8", SetCodeBits}},
+    {"group_size", true, {kUint, "32, 64 or 128", SetCodeGroup}},
+};
+constexpr JsonContext kStored = {kStoredFields};
 
 constexpr JsonField kMetricFields[] = {
     {"spectral_concentration",
@@ -191,6 +215,7 @@ constexpr JsonField kTensorFields[] = {
     {"layer", false, {kUint, kCount, SetCount<&Tensor::layer>}},
     {"expert", false, {kUint, kCount, SetCount<&Tensor::expert>}},
     {"source", false, {kObject, "an object", MarkSource, &kSource}},
+    {"stored", false, {kObject, "an object", MarkCodes, &kStored}},
     {"metrics", false, {kObject, "an object", Nothing, &kMetrics}},
     {"mean", false, {kNumber, kReal, SetRecordNumber<&Record::mean>}},
     {"variance", false, {kNumber, kReal, SetRecordNumber<&Record::variance>}},

@@ -141,6 +141,10 @@ void ManifestWriter::PutMatrix(const Model& model, const Matrix& matrix,
     PutText(tensor.name);
     Put(", \"shape\": [{}]}}", fmt::join(tensor.shape, ", "));
   }
+  if (!tensor.storage.dense()) {
+    Put(", \"stored\": {{\"bits\": {}, \"group_size\": {}}}",
+        tensor.storage.scheme.bits, tensor.storage.scheme.group_size);
+  }
   PutRecord(record);
   Put("}}");
 }

@@ -25,6 +25,7 @@ struct ParsedTensor {
   bool has_source = false;
   std::string source_tensor;
   std::vector<uint64_t> source_shape;
+  Storage storage;  // of the stored tensor
 };
 
 struct ParsedManifest {

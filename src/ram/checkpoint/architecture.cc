@@ -105,7 +105,7 @@ Patterns MixtureMlp(std::string_view experts) {
   constexpr std::string_view kNorm = "post_attention_layernorm.weight";
   constexpr std::string_view kWide = "moe_intermediate_size";
   constexpr uint32_t kPacked = kMoe | kOptional;
-  return {
+  const Patterns patterns = {
       {"mlp.gate.weight", "router", {experts, "hidden_size"}, kNorm, kMoe},
       {"mlp.experts.*.gate_proj.weight",
        "gate_proj",
@@ -137,6 +137,52 @@ Patterns MixtureMlp(std::string_view experts) {
        .stacked = true,
        .canonical = "mlp.experts.*.#.weight"},
   };
+  return Join({patterns, SwitchMlp({"mlp.switch_mlp.gate_proj.weight",
+                                    "mlp.switch_mlp.up_proj.weight",
+                                    "mlp.switch_mlp.down_proj.weight"},
+                                   "mlp.experts.*.#.weight", experts, kWide)});
+}
+
+Patterns SplitQkv(const std::array<std::string_view, 3>& paths,
+                  std::string_view norm) {
+  constexpr std::string_view kQ = "num_attention_heads * head_dim";
+  constexpr std::string_view kKv = "num_key_value_heads * head_dim";
+  return {{paths[0], "q_proj", {kQ, "hidden_size"}, norm, kOptional},
+          {paths[1], "k_proj", {kKv, "hidden_size"}, norm, kOptional},
+          {paths[2], "v_proj", {kKv, "hidden_size"}, norm, kOptional}};
+}
+
+Patterns SplitGateUp(std::string_view norm) {
+  return {{"mlp.gate_proj.weight",
+           "gate_proj",
+           {"intermediate_size", "hidden_size"},
+           norm,
+           kOptional},
+          {"mlp.up_proj.weight",
+           "up_proj",
+           {"intermediate_size", "hidden_size"},
+           norm,
+           kOptional}};
+}
+
+Patterns SwitchMlp(const std::array<std::string_view, 3>& paths,
+                   std::string_view canonical, std::string_view experts,
+                   std::string_view wide) {
+  const auto stack = [&](std::string_view path, std::string_view role,
+                         std::string_view rows, std::string_view cols,
+                         std::string_view norm) {
+    return TensorPattern{.path = path,
+                         .role = role,
+                         .shape = {experts, rows, cols},
+                         .norm = norm,
+                         .when = kMoe | kOptional,
+                         .stacked = true,
+                         .canonical = canonical};
+  };
+  constexpr std::string_view kNorm = "post_attention_layernorm.weight";
+  return {stack(paths[0], "gate_proj", wide, "hidden_size", kNorm),
+          stack(paths[1], "up_proj", wide, "hidden_size", kNorm),
+          stack(paths[2], "down_proj", "hidden_size", wide, {})};
 }
 
 }  // namespace ram

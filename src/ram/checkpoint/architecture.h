@@ -34,6 +34,8 @@ enum class Cut : uint8_t {
   kQkv,     // q, then k, then v
   kGateUp,  // gate, then up, the same number of rows each
   kKvB,     // per head: qk_nope_head_dim rows of keys, v_head_dim of values
+  kHeads,   // whole, but a block per head; stored [heads * rows, cols] or
+            // [heads, rows, cols]
 };
 
 // What a layer is. A pattern applies to a layer that is all of Pattern::when.
@@ -67,8 +69,10 @@ struct TensorPattern {
   std::string_view norm = {};  // path of the norm before it, in the same place
   uint32_t when = kAnyLayer;
   Cut cut = Cut::kWhole;
-  bool stacked = false;     // the leading rows are those of expert 0, then 1...
-  bool transposed = false;  // stored [in, out]
+  bool stacked = false;  // the leading rows are those of expert 0, then 1...
+  // Stored [in, out]. MLX and native store these [out, in]; which it is shows
+  // in the matrices that are not square.
+  bool transposed = false;
   // The matrix's path, where it is not `path`; '*' as above, '#' its role.
   std::string_view canonical = {};
 };
@@ -89,6 +93,9 @@ struct Architecture {
   std::vector<std::string_view> class_names;  // config.json: architectures[0]
   std::string_view prefix = "model.";         // of everything but the head
   std::string_view head_prefix = {};          // of the head
+  // What MLX writes for these two; empty: the same.
+  std::string_view mlx_prefix = {};
+  std::string_view mlx_head_prefix = {};
   std::string_view layers = "layers";         // the word before the number
   std::vector<TensorPattern> model_patterns;  // under the prefix
   std::vector<TensorPattern> head_patterns;   // under the head's prefix

@@ -235,20 +235,13 @@ TEST(DescribeModelTest, RefusesConfigsThatAreNoObject) {
             "3 DIR/config.json: found array, expected a JSON object");
 }
 
-TEST(DescribeModelTest, RefusesModelsQuantizedByMlx) {
-  EXPECT_EQ(
-      ErrorWith(kDense, R"({"quantization": {"bits": 4, "group_size": 64}})"),
-      "4 DIR/config.json: quantization: found a model quantized by MLX, "
-      "expected float weights or FP8 with block scales (start from the "
-      "checkpoint this one was made from)");
-}
-
 TEST(DescribeModelTest, RefusesGptq) {
   EXPECT_EQ(
       ErrorWith(kDense, R"({"quantization_config": {"quant_method": "gptq"}})"),
       "4 DIR/config.json: quantization_config: found quant_method 'gptq', "
-      "expected float weights or FP8 with block scales (start from the "
-      "checkpoint this one was made from)");
+      "expected float weights, FP8 with block scales, or affine codes that "
+      "config.json describes (start from the checkpoint this one was made "
+      "from)");
 }
 
 TEST(DescribeModelTest, RefusesQuantizedTensorsWithoutAConfig) {
@@ -256,8 +249,9 @@ TEST(DescribeModelTest, RefusesQuantizedTensorsWithoutAConfig) {
       Tensor("a.weight", {8, 8}, DType::kU32), Tensor("a.scales", {8, 1})};
   EXPECT_EQ(ErrorOf([&] { DescribeModel(Json(), tensors, "a.safetensors"); }),
             "4 a.safetensors: a.scales: found the codes or scales of a "
-            "quantized weight, expected float weights or FP8 with block scales "
-            "(start from the checkpoint this one was made from)");
+            "quantized weight, expected float weights, FP8 with block scales, "
+            "or affine codes that config.json describes (start from the "
+            "checkpoint this one was made from)");
 }
 
 // One FP8 matrix [200, 300] and whatever scales.

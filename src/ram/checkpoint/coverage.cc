@@ -1,5 +1,7 @@
 #include "ram/checkpoint/coverage.h"
 
+#include <algorithm>
+
 #include "ram/base/error.h"
 #include "ram/checkpoint/cut_matrices.h"
 
@@ -51,18 +53,21 @@ void Coverage::Check(uint64_t layer, std::string_view prefix,
       if (!counts.empty() && counts[id] >= slots_[i].needed) continue;
       Fail(ErrorKind::kCorrupt,
            "{}: {}: found nothing, expected this tensor ({} calls for it)",
-           source, MissingName(i, prefix, table), config_.file());
+           source, MissingName(i, id, prefix, table), config_.file());
     }
   }
 }
 
-std::string Coverage::MissingName(size_t pattern, std::string_view prefix,
+std::string Coverage::MissingName(size_t pattern, uint32_t id,
+                                  std::string_view prefix,
                                   const TensorTable& table) const {
   // Where the rest of the checkpoint uses another form, name that one.
   const TensorPattern* form = &patterns_[pattern];
   if (!slots_[pattern].seen) {
     for (size_t i = 0; i < patterns_.size(); ++i) {
-      if (slots_[i].seen && slots_[i].ids == slots_[pattern].ids) {
+      const auto& ids = slots_[i].ids;
+      if (slots_[i].seen &&
+          std::find(ids.begin(), ids.end(), id) != ids.end()) {
         form = &patterns_[i];
       }
     }

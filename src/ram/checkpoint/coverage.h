@@ -38,7 +38,7 @@ class Coverage {
 
   uint32_t Intern(std::string key);
   // The name under which the checkpoint would store what is missing.
-  std::string MissingName(size_t pattern, std::string_view prefix,
+  std::string MissingName(size_t pattern, uint32_t id, std::string_view prefix,
                           const TensorTable& table) const;
 
   const std::vector<TensorPattern>& patterns_;

@@ -19,6 +19,7 @@ std::vector<std::string_view> RolesOf(const TensorPattern& pattern) {
     case Cut::kKvB:
       return {"embed_q", "unembed_out"};
     case Cut::kWhole:
+    case Cut::kHeads:
       break;
   }
   return {pattern.role};
@@ -44,6 +45,11 @@ std::vector<Piece> PiecesOf(const TensorPattern& pattern,
       return {
           {"embed_q", "embed_q", 0, keys, stride, heads, true},
           {"unembed_out", "unembed_out", keys, values, stride, heads, false}};
+    }
+    case Cut::kHeads: {
+      const uint64_t heads = config.Get("num_attention_heads");
+      const uint64_t height = rows / heads;
+      return {{pattern.role, {}, 0, height, height, heads, false}};
     }
     case Cut::kWhole:
       break;

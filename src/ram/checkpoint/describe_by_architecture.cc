@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <unordered_map>
 
@@ -46,7 +47,8 @@ class Describer {
         mtp_map_(ByPath(architecture.mtp_patterns)),
         layers_(architecture.layer_patterns, config_),
         around_(architecture.model_patterns, config_),
-        prefix_(FindPrefix()) {}
+        prefix_(FindPrefix()),
+        turned_(FindTurned()) {}
 
   void Run() {
     FindHead();
@@ -70,6 +72,25 @@ class Describer {
       if (table_.contains(name)) return std::string(prefix);
     }
     return std::string(architecture_.prefix);
+  }
+
+  // Whether what the family stores [in, out] is [out, in] here.
+  bool FindTurned() const {
+    for (const TensorPattern& pattern : architecture_.layer_patterns) {
+      if (!pattern.transposed || pattern.stacked) continue;
+      const auto found = table_.find(fmt::format(
+          "{}{}.0.{}", prefix_, architecture_.layers, pattern.path));
+      if (found == table_.end()) continue;
+      std::vector<uint64_t> shape = config_.Shape(pattern);
+      if (shape.front() == shape.back()) continue;
+      std::reverse(shape.begin(), shape.end());
+      return model_.tensors[found->second].shape == shape;
+    }
+    return false;
+  }
+
+  bool Turned(const TensorPattern& pattern) const {
+    return turned_ && pattern.transposed && !pattern.stacked;
   }
 
   void FindHead() {
@@ -107,7 +128,11 @@ class Describer {
       return;
     }
     CheckShape(info, *pattern);
-    if (!pattern->role.empty()) AddMatrices(*pattern, prefix, name, i);
+    if (!pattern->role.empty()) {
+      AddMatrices(*pattern, prefix, name, i);
+    } else if (!info.storage.dense()) {
+      DescribeByShape(name, "other", i, model_);
+    }
   }
 
   // The length of what stands before a pattern's path.
@@ -172,24 +197,48 @@ class Describer {
 
   const std::vector<uint64_t>& ExpectedShape(const TensorPattern& pattern) {
     auto [found, fresh] = shapes_.try_emplace(&pattern);
-    if (fresh) found->second = config_.Shape(pattern);
+    if (!fresh) return found->second;
+    found->second = config_.Shape(pattern);
+    if (Turned(pattern)) {
+      std::reverse(found->second.begin(), found->second.end());
+    }
     return found->second;
+  }
+
+  // The tensor's shape as the pattern would have it.
+  std::vector<uint64_t> ComparedShape(const TensorInfo& info,
+                                      const TensorPattern& pattern) const {
+    std::vector<uint64_t> shape = info.shape;
+    if (shape.size() != 3) return shape;
+    if (pattern.cut == Cut::kHeads) {
+      return {shape[0] * shape[1], shape[2]};
+    }
+    // MLX's convolutions are [channels, width, 1].
+    if (pattern.role.empty() && pattern.shape.size() == 3 &&
+        pattern.shape[1] == "1" && shape[2] == 1) {
+      std::swap(shape[1], shape[2]);
+    }
+    return shape;
   }
 
   void CheckShape(const TensorInfo& info, const TensorPattern& pattern) {
     const std::vector<uint64_t>& expected = ExpectedShape(pattern);
-    if (info.shape.size() != expected.size()) {
+    const std::vector<uint64_t> found = ComparedShape(info, pattern);
+    if (found.size() != expected.size()) {
       Fail(ErrorKind::kCorrupt, "{}: {}: found shape {}, expected {}", source_,
            info.name, ShapeText(info.shape), ShapeText(expected));
     }
     for (size_t i = 0; i < expected.size(); ++i) {
-      if (info.shape[i] == expected[i]) continue;
-      const std::string formula = config_.Spell(pattern.shape[i]);
+      if (found[i] == expected[i]) continue;
+      const std::string formula = config_.Spell(
+          pattern.shape[Turned(pattern) ? expected.size() - 1 - i : i]);
       Fail(ErrorKind::kCorrupt,
-           "{}: {}: found {}, but {} is {} (expected its {} dimension to be "
+           "{}: {}: found {}, but {} is {}{} (expected its {} dimension to be "
            "{})",
-           config_.file(), formula, expected[i], info.name,
-           ShapeText(info.shape), Ordinal(i), formula);
+           config_.file(), formula, expected[i], info.name_in_file(),
+           ShapeText(info.shape),
+           info.storage.dense() ? "" : " in codes of " + StorageLabel(info),
+           Ordinal(i), formula);
     }
     if (!pattern.role.empty() && !IsWeightDType(info.dtype)) {
       Fail(ErrorKind::kUnsupported,
@@ -203,7 +252,10 @@ class Describer {
     const TensorInfo& info = model_.tensors[tensor];
     const uint64_t experts = pattern.stacked ? config_.experts() : 1;
     const uint64_t rows = SourceRows(info) / experts;
-    const std::vector<Piece> pieces = PiecesOf(pattern, config_, rows);
+    std::vector<Piece> pieces = PiecesOf(pattern, config_, rows);
+    if (Turned(pattern)) {
+      for (Piece& piece : pieces) piece.transposed = false;
+    }
     Place place{prefix, name.layer, name.expert, name.section, tensor};
     for (uint64_t expert = 0; expert < experts; ++expert) {
       if (pattern.stacked) place.expert = static_cast<int>(expert);
@@ -262,6 +314,7 @@ class Describer {
   Coverage layers_;
   Coverage around_;
   std::string prefix_;
+  bool turned_;
 };
 
 }  // namespace

@@ -85,11 +85,14 @@ bool IsPosition(std::string_view name) {
          Contains(name, "wpe.");
 }
 
-// "x.experts.gate_proj" -> "x.experts.3.gate_proj.weight"
+// "x.experts.gate_proj", "x.switch_mlp.gate_proj.weight" ->
+// "x.experts.3.gate_proj.weight"
 std::string ExpertName(std::string_view name, uint64_t expert) {
-  const size_t at = name.find("experts") + 7;
-  std::string full =
-      fmt::format("{}.{}{}", name.substr(0, at), expert, name.substr(at));
+  std::string_view word = "experts";
+  if (!Contains(name, word)) word = "switch_mlp";
+  const size_t at = name.find(word);
+  std::string full = fmt::format("{}experts.{}{}", name.substr(0, at), expert,
+                                 name.substr(at + word.size()));
   if (!full.ends_with(".weight")) full += ".weight";
   return full;
 }
@@ -128,10 +131,13 @@ void DescribeByShape(const TensorName& name, std::string_view role,
                      uint32_t tensor, Model& model) {
   const TensorInfo& info = model.tensors[tensor];
   model.sections[tensor] = name.section;
-  if (!IsWeightDType(info.dtype) || IsPosition(info.name)) return;
-  const auto wide = [&](size_t i) { return info.shape[i] > 1; };
-  if (info.shape.size() == 3 && Contains(info.name, "experts") && wide(1) &&
-      wide(2) && info.shape[0] <= kMaxExperts) {
+  const bool codes = !info.storage.dense();
+  if (!IsWeightDType(info.dtype) || (IsPosition(info.name) && !codes)) return;
+  const auto wide = [&](size_t i) { return codes || info.shape[i] > 1; };
+  const bool experts =
+      Contains(info.name, "experts") || Contains(info.name, "switch_mlp");
+  if (info.shape.size() == 3 && experts && wide(1) && wide(2) &&
+      info.shape[0] <= kMaxExperts) {
     AddStack(name, role, tensor, model);
   } else if (info.shape.size() == 2 && wide(0) && wide(1)) {
     const Place place{{}, name.layer, name.expert, name.section, tensor};

@@ -5,6 +5,7 @@
 #include "ram/checkpoint/describe_tensors.h"
 #include "ram/checkpoint/model.h"
 #include "ram/checkpoint/model_config.h"
+#include "ram/checkpoint/stored_codes.h"
 
 namespace ram {
 namespace {
@@ -50,52 +51,41 @@ std::string FirstClass(const Json& config) {
   return list[0].get<std::string>();
 }
 
-[[noreturn]] void RefuseQuantized(std::string_view where,
-                                  std::string_view found) {
-  Fail(ErrorKind::kUnsupported,
-       "{}: found {}, expected float weights or FP8 with block scales (start "
-       "from the checkpoint this one was made from)",
-       where, found);
+void CheckCodesAreMatrices(const Model& model, std::string_view source) {
+  for (size_t i = 0; i < model.tensors.size(); ++i) {
+    const TensorInfo& tensor = model.tensors[i];
+    if (tensor.storage.dense() || model.uses[i] != TensorUse::kPlain) continue;
+    Fail(ErrorKind::kUnsupported,
+         "{}: {}: found {} in codes of {}, expected a matrix or a stack of "
+         "experts",
+         source, tensor.name_in_file(), ShapeText(tensor.shape),
+         StorageLabel(tensor));
+  }
 }
 
-// By the names of GPTQ, AWQ, compressed-tensors and MLX.
-bool IsCodesOrScales(std::string_view name, const TensorTable& table,
-                     const std::vector<TensorInfo>& tensors) {
-  if (name.ends_with(".qweight") || name.ends_with(".weight_packed")) {
-    return true;
+// MLX's names become Hugging Face's where the family has others there. Says
+// whether it changed any.
+bool RenameFromMlx(const Architecture& family, const TensorTable& table,
+                   std::vector<TensorInfo>& tensors) {
+  const std::string_view first = family.model_patterns[0].path;
+  const auto has = [&](std::string_view prefix) {
+    return table.contains(fmt::format("{}{}", prefix, first));
+  };
+  if (family.mlx_prefix.empty() || !has(family.mlx_prefix) ||
+      has(family.prefix)) {
+    return false;
   }
-  for (std::string_view suffix : {".scales", ".weight_scale"}) {
-    if (!name.ends_with(suffix)) continue;
-    name.remove_suffix(suffix.size());
-    const auto weight = table.find(fmt::format("{}.weight", name));
-    if (weight == table.end()) return false;
-    const DType dtype = tensors[weight->second].dtype;
-    return !IsWeightDType(dtype) || dtype == DType::kF8E4M3;
-  }
-  return false;
-}
-
-// Weights that already are integer codes cannot be measured or cut.
-void CheckNotQuantized(const Json& config, const TensorTable& table,
-                       const std::vector<TensorInfo>& tensors,
-                       std::string_view source) {
-  const std::string file = fmt::format("{}/config.json", source);
-  if (FindConfig(config, "quantization")) {
-    RefuseQuantized(file + ": quantization", "a model quantized by MLX");
-  }
-  if (const Json* found = FindConfig(config, "quantization_config")) {
-    const std::string method = TextOf(*found, "quant_method");
-    if (method != "fp8") {
-      RefuseQuantized(file + ": quantization_config",
-                      fmt::format("quant_method '{}'", method));
+  for (TensorInfo& tensor : tensors) {
+    for (const auto& [from, to] :
+         {std::pair(family.mlx_prefix, family.prefix),
+          {family.mlx_head_prefix, family.head_prefix}}) {
+      if (from.empty() || !tensor.name.starts_with(from)) continue;
+      tensor.stored_name = tensor.name;
+      tensor.name.replace(0, from.size(), to);
+      break;
     }
   }
-  for (const TensorInfo& tensor : tensors) {
-    if (IsCodesOrScales(tensor.name, table, tensors)) {
-      RefuseQuantized(fmt::format("{}: {}", source, tensor.name),
-                      "the codes or scales of a quantized weight");
-    }
-  }
+  return true;
 }
 
 void CheckMatrices(const std::vector<Matrix>& matrices,
@@ -132,8 +122,8 @@ Model DescribeModel(Json config, std::vector<TensorInfo> tensors,
   model.uses.assign(count, TensorUse::kPlain);
   model.block_scales.assign(count, -1);
   model.sections.assign(count, Section::kText);
-  const TensorTable table = CheckTensors(model.tensors, source);
-  CheckNotQuantized(model.config, table, model.tensors, source);
+  TensorTable table = CheckTensors(model.tensors, source);
+  PairStoredCodes(table, source, model);
   PairBlockScales(table, source, model);
 
   model.model_type = TextOf(model.config, "model_type");
@@ -142,11 +132,15 @@ Model DescribeModel(Json config, std::vector<TensorInfo> tensors,
       FindArchitecture(model.model_type, model.architecture);
   model.known = known != nullptr;
   if (model.architecture.empty()) model.architecture = "unknown";
+  if (known && RenameFromMlx(*known, table, model.tensors)) {
+    table = CheckTensors(model.tensors, source);
+  }
   if (known) {
     DescribeByArchitecture(*known, table, source, model);
   } else {
     DescribeByName(model);
   }
+  CheckCodesAreMatrices(model, source);
   CheckMatrices(model.matrices, source);
   return model;
 }

@@ -1,6 +1,7 @@
 // The descriptions behind AllArchitectures(), a file per kind of family.
 #pragma once
 
+#include <array>
 #include <initializer_list>
 #include <vector>
 
@@ -25,9 +26,20 @@ Patterns QkNorm(uint32_t when = kAnyLayer);
 Patterns TwoNorms();
 // gate, up and down of intermediate_size rows, fed by `norm`.
 Patterns DenseMlp(std::string_view norm, uint32_t when = kAnyLayer);
-// Router and experts under "mlp.", separate or packed; `experts` is the
-// config key of their number.
+// Router and experts under "mlp.", separate, packed or stacked by MLX;
+// `experts` is the config key of their number.
 Patterns MixtureMlp(std::string_view experts);
+
+// Another form of what is stored fused: q, k and v, or gate and up, as matrices
+// of their own, the way native writes them. Their paths, in this order.
+Patterns SplitQkv(const std::array<std::string_view, 3>& paths,
+                  std::string_view norm);
+Patterns SplitGateUp(std::string_view norm);
+// Another form of numbered experts: MLX's stacks of gate, up and down. Their
+// paths, in this order; `canonical` as TensorPattern's.
+Patterns SwitchMlp(const std::array<std::string_view, 3>& paths,
+                   std::string_view canonical, std::string_view experts,
+                   std::string_view wide);
 
 // What DeepSeek-V3's kind of mixture has besides: shared experts, the
 // router's correction.

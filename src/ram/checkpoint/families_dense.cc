@@ -49,15 +49,16 @@ Architecture Qwen3() {
 }
 
 Patterns FusedGateUp() {
-  return {{.path = "mlp.gate_up_proj.weight",
-           .role = "gate_proj",
-           .shape = {"2 * intermediate_size", "hidden_size"},
-           .norm = kPostAttention,
-           .cut = Cut::kGateUp,
-           .canonical = "mlp.#.weight"},
-          {"mlp.down_proj.weight",
-           "down_proj",
-           {"hidden_size", "intermediate_size"}}};
+  const Patterns fused = {{.path = "mlp.gate_up_proj.weight",
+                           .role = "gate_proj",
+                           .shape = {"2 * intermediate_size", "hidden_size"},
+                           .norm = kPostAttention,
+                           .cut = Cut::kGateUp,
+                           .canonical = "mlp.#.weight"},
+                          {"mlp.down_proj.weight",
+                           "down_proj",
+                           {"hidden_size", "intermediate_size"}}};
+  return Join({fused, SplitGateUp(kPostAttention)});
 }
 
 Architecture Glm4() {
@@ -90,6 +91,9 @@ Architecture Phi3() {
                      {"self_attn.o_proj.weight",
                       "o_proj",
                       {"hidden_size", "num_attention_heads * head_dim"}}},
+            SplitQkv({"self_attn.q_proj.weight", "self_attn.k_proj.weight",
+                      "self_attn.v_proj.weight"},
+                     "input_layernorm.weight"),
             FusedGateUp(), TwoNorms()});
   return family;
 }
@@ -132,6 +136,7 @@ Architecture Gpt2() {
   family.model_types = {"gpt2"};
   family.class_names = {"GPT2LMHeadModel"};
   family.prefix = "";
+  family.mlx_prefix = "model.";
   family.layers = "h";
   family.model_patterns = {
       {"wte.weight", "embed_tokens", {"vocab_size", "hidden_size"}},

@@ -122,6 +122,8 @@ Architecture Qwen35() {
   family.class_names = {"Qwen3_5ForConditionalGeneration",
                         "Qwen3_5ForCausalLM"};
   family.prefix = "model.language_model.";
+  family.mlx_prefix = "language_model.model.";
+  family.mlx_head_prefix = "language_model.";
   family.layer_patterns = Join({HybridAttention(), QkNorm(kFullAttention),
                                 DenseMlp(kPostAttention), TwoNorms()});
   family.mtp_patterns = {
@@ -156,28 +158,42 @@ Architecture Qwen35Moe() {
 }
 
 Patterns NumberedExperts() {
+  constexpr std::string_view kCanonical = "block_sparse_moe.experts.*.#.weight";
   constexpr std::string_view kWide = "intermediate_size";
   const auto expert = [](std::string_view path, std::string_view role,
                          std::string_view rows, std::string_view cols,
-                         std::string_view norm) {
+                         std::string_view norm, uint32_t when = kMoe) {
     return TensorPattern{.path = path,
                          .role = role,
                          .shape = {rows, cols},
                          .norm = norm,
-                         .when = kMoe,
-                         .canonical = "block_sparse_moe.experts.*.#.weight"};
+                         .when = when,
+                         .canonical = kCanonical};
   };
-  return {{"block_sparse_moe.gate.weight",
-           "router",
-           {"num_local_experts", "hidden_size"},
-           kPostAttention,
-           kMoe},
-          expert("block_sparse_moe.experts.*.w1.weight", "gate_proj", kWide,
-                 "hidden_size", kPostAttention),
-          expert("block_sparse_moe.experts.*.w2.weight", "down_proj",
-                 "hidden_size", kWide, {}),
-          expert("block_sparse_moe.experts.*.w3.weight", "up_proj", kWide,
-                 "hidden_size", kPostAttention)};
+  constexpr uint32_t kNative = kMoe | kOptional;
+  const Patterns patterns = {
+      {"block_sparse_moe.gate.weight",
+       "router",
+       {"num_local_experts", "hidden_size"},
+       kPostAttention,
+       kMoe},
+      expert("block_sparse_moe.experts.*.w1.weight", "gate_proj", kWide,
+             "hidden_size", kPostAttention),
+      expert("block_sparse_moe.experts.*.w2.weight", "down_proj", "hidden_size",
+             kWide, {}),
+      expert("block_sparse_moe.experts.*.w3.weight", "up_proj", kWide,
+             "hidden_size", kPostAttention),
+      expert("block_sparse_moe.experts.*.gate_proj.weight", "gate_proj", kWide,
+             "hidden_size", kPostAttention, kNative),
+      expert("block_sparse_moe.experts.*.down_proj.weight", "down_proj",
+             "hidden_size", kWide, {}, kNative),
+      expert("block_sparse_moe.experts.*.up_proj.weight", "up_proj", kWide,
+             "hidden_size", kPostAttention, kNative)};
+  return Join(
+      {patterns, SwitchMlp({"block_sparse_moe.switch_mlp.gate_proj.weight",
+                            "block_sparse_moe.switch_mlp.up_proj.weight",
+                            "block_sparse_moe.switch_mlp.down_proj.weight"},
+                           kCanonical, "num_local_experts", kWide)});
 }
 
 Architecture Mixtral() {
@@ -209,6 +225,32 @@ Architecture Glm4Moe() {
 }
 
 constexpr std::string_view kStack = "num_local_experts * intermediate_size";
+
+// DBRX's experts as matrices of their own: MLX's names, then native's.
+Patterns DbrxExperts() {
+  const auto expert = [](std::string_view path, std::string_view role,
+                         std::string_view rows, std::string_view cols,
+                         std::string_view norm) {
+    return TensorPattern{.path = path,
+                         .role = role,
+                         .shape = {rows, cols},
+                         .norm = norm,
+                         .when = kMoe | kOptional,
+                         .canonical = "ffn.experts.*.#.weight"};
+  };
+  constexpr std::string_view kNorm = "norm_attn_norm.norm_2.weight";
+  constexpr std::string_view kWide = "intermediate_size";
+  constexpr std::string_view kHidden = "hidden_size";
+  return {
+      expert("ffn.experts.*.w1.weight", "gate_proj", kWide, kHidden, kNorm),
+      expert("ffn.experts.*.v1.weight", "up_proj", kWide, kHidden, kNorm),
+      expert("ffn.experts.*.w2.weight", "down_proj", kHidden, kWide, {}),
+      expert("ffn.experts.*.gate_proj.weight", "gate_proj", kWide, kHidden,
+             kNorm),
+      expert("ffn.experts.*.up_proj.weight", "up_proj", kWide, kHidden, kNorm),
+      expert("ffn.experts.*.down_proj.weight", "down_proj", kHidden, kWide,
+             {})};
+}
 
 Patterns DbrxLayer() {
   constexpr std::string_view kFirst = "norm_attn_norm.norm_1.weight";
@@ -263,7 +305,11 @@ Architecture Dbrx() {
                            "lm_head",
                            {"vocab_size", "hidden_size"},
                            "norm_f.weight"}};
-  family.layer_patterns = DbrxLayer();
+  family.layer_patterns = Join({DbrxLayer(), DbrxExperts(),
+                                SplitQkv({"norm_attn_norm.attn.q_proj.weight",
+                                          "norm_attn_norm.attn.k_proj.weight",
+                                          "norm_attn_norm.attn.v_proj.weight"},
+                                         "norm_attn_norm.norm_1.weight")});
   family.aliases = {{"hidden_size", "d_model"},
                     {"num_hidden_layers", "n_layers"},
                     {"num_attention_heads", "n_heads"},

@@ -1,5 +1,7 @@
 #include "ram/checkpoint/model.h"
 
+#include <fmt/format.h>
+
 #include <array>
 
 #include "ram/checkpoint/model_config.h"
@@ -55,6 +57,17 @@ uint64_t Model::quantized_weights() const {
     if (!tensor.storage.dense()) count += tensor.elements();
   }
   return count;
+}
+
+std::optional<std::string> QuantizedNote(const Model& model) {
+  const uint64_t codes = model.quantized_weights();
+  if (codes == 0) return std::nullopt;
+  return fmt::format(
+      "{:.1f} % of the weights are quantized already: errors are measured "
+      "against what their codes decode to, and what was lost before is not "
+      "in them",
+      100.0 * static_cast<double>(codes) /
+          static_cast<double>(model.weights()));
 }
 
 DType Model::main_dtype() const {

@@ -121,6 +121,10 @@ struct Model {
   std::optional<uint64_t> ConfigUint(const char* key) const;
 };
 
+// What is to be said to whoever takes the model for a float original; nullopt
+// where no weights are stored as codes.
+std::optional<std::string> QuantizedNote(const Model& model);
+
 // Sorts the tensors by role into canonical matrices. Throws kCorrupt when
 // config.json contradicts the shapes (names config key, tensor, found,
 // expected), on zero experts, on empty matrices. An unknown architecture is

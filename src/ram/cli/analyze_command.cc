@@ -113,6 +113,9 @@ void Run(const Arguments& arguments, const GlobalOptions& global) {
     fmt::print("{}\n", ToJson(result, arguments).dump(2));
   } else if (!global.quiet) {
     PrintRoles(result.manifest);
+    if (const auto note = QuantizedNote(result.manifest.model)) {
+      fmt::print("note: {}\n\n", *note);
+    }
     fmt::print(
         "{}",
         FactLines({{"analyzed",

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -48,18 +49,47 @@ std::string DTypesText(const Inspection& inspection) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+// "4-bit g64", or the most frequent of several.
+std::string StoredText(const RoleSummary& role) {
+  std::vector<std::pair<uint64_t, std::string>> parts;
+  for (const auto& [label, weights] : role.weights_per_storage) {
+    parts.emplace_back(weights, label);
+  }
+  if (parts.size() == 1) return parts.front().second;
+  std::sort(parts.rbegin(), parts.rend());
+  constexpr size_t kShown = 3;
+  std::vector<std::string> texts;
+  for (size_t i = 0; i < std::min(parts.size(), kShown); ++i) {
+    texts.push_back(fmt::format("{} {}", parts[i].second,
+                                Percent(parts[i].first, role.weights)));
+  }
+  if (parts.size() > kShown) texts.emplace_back("...");
+  return fmt::format("{}", fmt::join(texts, ", "));
+}
+
 void PrintRoles(const Inspection& inspection) {
   using enum Table::Align;
-  Table table(
-      {"role", "matrices", "layers", "experts", "shape", "weights", "share"},
-      {kLeft, kRight, kRight, kRight, kRight, kRight, kRight});
+  const bool stored = inspection.quantized_weights > 0;
+  std::vector<std::string> titles = {"role",  "matrices", "layers", "experts",
+                                     "shape", "weights",  "share"};
+  std::vector<Table::Align> aligns = {kLeft,  kRight, kRight, kRight,
+                                      kRight, kRight, kRight};
+  if (stored) {
+    titles.emplace_back("stored as");
+    aligns.push_back(kLeft);
+  }
+  Table table(titles, aligns);
   for (const RoleSummary& role : inspection.roles) {
-    table.Add(
-        {role.section == "text" ? role.role : role.section + ": " + role.role,
-         FormatCount(role.matrices),
-         role.layers == 0 ? "-" : FormatCount(role.layers),
-         role.experts == 0 ? "-" : FormatCount(role.experts), role.shape,
-         Billions(role.weights), Percent(role.weights, inspection.weights)});
+    std::vector<std::string> row = {
+        role.section == "text" ? role.role : role.section + ": " + role.role,
+        FormatCount(role.matrices),
+        role.layers == 0 ? "-" : FormatCount(role.layers),
+        role.experts == 0 ? "-" : FormatCount(role.experts),
+        role.shape,
+        Billions(role.weights),
+        Percent(role.weights, inspection.weights)};
+    if (stored) row.push_back(StoredText(role));
+    table.Add(row);
   }
   fmt::print("{}\n", table.Text());
 }

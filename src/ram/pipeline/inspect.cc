@@ -134,6 +134,8 @@ std::vector<RoleSummary> SummarizeRoles(const Model& model) {
     summary.weights += matrix.weights();
     Merge(summary.shape, fmt::format("{} x {}", matrix.rows, matrix.cols),
           "various");
+    summary.weights_per_storage[StorageLabel(model.tensors[matrix.tensor])] +=
+        matrix.weights();
     if (matrix.layer >= 0) {
       tally.experts_per_layer[matrix.layer] += matrix.expert >= 0 ? 1u : 0u;
     }
@@ -170,6 +172,7 @@ Inspection Inspect(const Checkpoint& checkpoint) {
   }
   result.tensors = model.tensors.size();
   result.weights = model.weights();
+  result.quantized_weights = model.quantized_weights();
   result.matrices = model.matrices.size();
   std::set<int> layers;
   for (const Matrix& matrix : model.matrices) {
@@ -199,6 +202,7 @@ OrderedJson InspectionToJson(const Inspection& inspection) {
   json["file_bytes"] = inspection.file_bytes;
   json["tensors"] = inspection.tensors;
   json["weights"] = inspection.weights;
+  json["quantized_weights"] = inspection.quantized_weights;
   json["matrices"] = inspection.matrices;
   json["layers"] = inspection.layers;
   json["weights_per_dtype"] = inspection.weights_per_dtype;
@@ -208,6 +212,7 @@ OrderedJson InspectionToJson(const Inspection& inspection) {
                              {"matrices", role.matrices},
                              {"weights", role.weights},
                              {"shape", role.shape},
+                             {"stored", role.weights_per_storage},
                              {"layers", role.layers},
                              {"experts", role.experts}});
   }

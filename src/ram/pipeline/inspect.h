@@ -27,7 +27,9 @@ struct RoleSummary {
   std::string role;
   uint64_t matrices = 0;
   uint64_t weights = 0;
-  std::string shape;     // "4096 x 12288", or "various"
+  std::string shape;  // "4096 x 12288", or "various"
+  // How many weights are stored how: "BF16", "4-bit g64".
+  std::map<std::string, uint64_t> weights_per_storage;
   uint64_t layers = 0;   // that have this role
   uint64_t experts = 0;  // most in one layer; 0 without experts
 };
@@ -43,6 +45,7 @@ struct Inspection {
   uint64_t file_bytes = 0;
   uint64_t tensors = 0;
   uint64_t weights = 0;
+  uint64_t quantized_weights = 0;  // of these, stored as codes
   uint64_t matrices = 0;
   uint64_t layers = 0;
   std::map<std::string, uint64_t> weights_per_dtype;
