@@ -268,6 +268,60 @@ TEST_F(CommandLineTest, CompressesAnUnknownArchitectureAndSaysSo) {
   EXPECT_NE(outcome.out.find("unknown"), std::string::npos) << outcome.out;
 }
 
+// A compressed model is inspected, analyzed, planned from its manifest alone,
+// compressed and audited like any other, and said to be what it is.
+TEST_F(CommandLineTest, TakesItsOwnOutputAsInput) {
+  model_.Write(directory_ / "model");
+  for (const std::string target : {"mlx", "native"}) {
+    SCOPED_TRACE(target);
+    ASSERT_EQ(Ram("compress model -o " + target + " --target " + target +
+                  " --policy uniform --bits 4 --group-size 32")
+                  .code,
+              0);
+    const Outcome inspect = Ram("inspect " + target);
+    EXPECT_EQ(inspect.code, 0) << inspect.err;
+    EXPECT_TRUE(std::regex_search(
+        inspect.out, std::regex("q_proj +2 +2 +- +128 x 128 +32,768 +[0-9.]+ % "
+                                "+4-bit g32\n")))
+        << inspect.out;
+    const std::string analysis = "analysis-" + target;
+    const Outcome analyze = Ram("analyze " + target + " -o " + analysis);
+    EXPECT_EQ(analyze.code, 0) << analyze.err;
+    EXPECT_NE(analyze.out.find("% of the weights are quantized already"),
+              std::string::npos)
+        << analyze.out;
+    EXPECT_EQ(Ram("allocate " + analysis + "/manifest.json -o plan-" + target +
+                  ".json --policy optimal --bpw 4")
+                  .code,
+              0);
+    const std::string again = target + "-again";
+    const Outcome compress = Ram("compress " + target + " -o " + again +
+                                 " --plan plan-" + target + ".json");
+    EXPECT_EQ(compress.code, 0) << compress.err;
+    EXPECT_EQ(Ram("audit " + again + " --source " + target).code, 0);
+    EXPECT_EQ(Ram("reproduce " + again + " --source " + target).code, 0);
+  }
+}
+
+TEST_F(CommandLineTest, RefusesASchemeThatItsTensorsContradict) {
+  model_.Write(directory_ / "model");
+  ASSERT_EQ(
+      Ram("compress model -o out --policy uniform --bits 4 --group-size 32")
+          .code,
+      0);
+  Json config = ReadJsonFile((directory_ / "out/config.json").string());
+  config["quantization"]["bits"] = 8;
+  directory_.Write("out/config.json", config.dump());
+  const Outcome outcome = Ram("inspect out");
+  EXPECT_EQ(outcome.code, 3);
+  EXPECT_EQ(
+      outcome.err,
+      "ram: out/config.json: quantization.model.embed_tokens: found 8-bit "
+      "g32, but model.embed_tokens.weight is U32 [64, 16] (expected a "
+      "scheme with bits x group size = 32 x columns of codes / columns of "
+      "model.embed_tokens.scales [64, 4])\n");
+}
+
 TEST_F(CommandLineTest, NeedsAConfig) {
   model_.Write(directory_ / "model");
   fs::remove(directory_ / "model" / "config.json");

@@ -2,7 +2,8 @@
 // their tensors, or one ram::Error.
 //
 // An input is the JSON text and, after a zero byte, one tensor a line:
-// "NAME DIM DIM ...". Without such a list, a small Llama's tensors are used.
+// "NAME DIM DIM ...", or "NAME:TYPE DIM DIM ..." for another type than BF16.
+// Without such a list, a small Llama's tensors are used.
 #include <charconv>
 #include <cstdint>
 #include <cstdlib>
@@ -15,6 +16,7 @@
 #include "ram/base/error.h"
 #include "ram/base/json.h"
 #include "ram/checkpoint/model.h"
+#include "ram/tensor/dtype.h"
 
 namespace {
 
@@ -57,6 +59,11 @@ std::vector<ram::TensorInfo> TensorsFromLines(std::string_view lines) {
     lines.remove_prefix(std::min(end + 1, lines.size()));
     const size_t name_end = std::min(line.find(' '), line.size());
     std::string name(line.substr(0, name_end));
+    ram::DType dtype = ram::DType::kBF16;
+    if (const size_t colon = name.find(':'); colon != name.npos) {
+      dtype = ram::ParseDType(name.substr(colon + 1)).value_or(dtype);
+      name.resize(colon);
+    }
     line.remove_prefix(name_end);
     std::vector<uint64_t> shape;
     while (!line.empty()) {
@@ -71,14 +78,32 @@ std::vector<ram::TensorInfo> TensorsFromLines(std::string_view lines) {
     const auto elements = ram::CheckedProduct(shape);
     if (!elements || *elements > uint64_t{1} << 40 || name.empty()) continue;
     tensors.push_back(Tensor(std::move(name), std::move(shape)));
+    tensors.back().dtype = dtype;
   }
   return tensors;
+}
+
+// Scales and biases of codes have a row of groups for each row of weights.
+void CheckStorage(const ram::Model& model, const ram::TensorInfo& tensor) {
+  if (tensor.storage.dense()) return;
+  const auto group = static_cast<uint64_t>(tensor.storage.scheme.group_size);
+  Require(tensor.shape.back() % group == 0);
+  for (const int64_t index : {tensor.storage.scales, tensor.storage.biases}) {
+    Require(index >= 0 && static_cast<size_t>(index) < model.tensors.size());
+    const size_t at = static_cast<size_t>(index);
+    Require(model.uses[at] == ram::TensorUse::kScale);
+    Require(model.tensors[at].elements() * group == tensor.elements());
+    Require(model.tensors[at].dtype == tensor.dtype);
+  }
 }
 
 void CheckModel(const ram::Model& model) {
   Require(model.uses.size() == model.tensors.size());
   Require(model.block_scales.size() == model.tensors.size());
   Require(model.sections.size() == model.tensors.size());
+  for (const ram::TensorInfo& tensor : model.tensors) {
+    CheckStorage(model, tensor);
+  }
   for (const ram::Matrix& matrix : model.matrices) {
     Require(matrix.tensor < model.tensors.size());
     Require(matrix.blocks > 0 && matrix.rows > 0 && matrix.cols > 0);

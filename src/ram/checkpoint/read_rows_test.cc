@@ -119,6 +119,63 @@ TEST_F(ReadRowsTest, TransposesEachBlock) {
   EXPECT_EQ(Rows(checkpoint, matrix, 1, 2), (Floats{1, 3, 6, 8}));
 }
 
+// Two rows of 32 codes 0, 1, ... 7, 0, ... at 4 bits, one group each: weights
+// 2 * code - 1 and code / 2 + 10.
+class ReadCodesTest : public ReadRowsTest {
+ protected:
+  ReadCodesTest()
+      : checkpoint_(Make(
+            {Stored("w.weight", DType::kU32, {2, 4},
+                    std::vector<uint32_t>(8, 0x76543210)),
+             Counted("w.scales", {2, 0.5f}), Counted("w.biases", {-1, 10})},
+            R"({"model_type": "odd",
+                "quantization": {"bits": 4, "group_size": 32}})")) {}
+
+  static Written Stored(std::string name, DType dtype,
+                        std::vector<uint64_t> shape,
+                        const std::vector<uint32_t>& words) {
+    return {{std::move(name), dtype, std::move(shape)},
+            {reinterpret_cast<const char*>(words.data()), words.size() * 4}};
+  }
+  static Written Counted(std::string name, std::vector<float> values) {
+    std::string data(4, '\0');
+    FromFloat(DType::kBF16, values, reinterpret_cast<std::byte*>(data.data()));
+    return {{std::move(name), DType::kBF16, {2, 1}}, std::move(data)};
+  }
+
+  const Matrix& matrix() const { return checkpoint_.model().matrices.at(0); }
+
+  Checkpoint checkpoint_;
+};
+
+TEST_F(ReadCodesTest, DecodesRows) {
+  const Floats rows = Rows(checkpoint_, matrix(), 0, 2);
+  for (size_t i = 0; i < 32; ++i) {
+    const float code = static_cast<float>(i % 8);
+    EXPECT_EQ(rows[i], 2 * code - 1);
+    EXPECT_EQ(rows[32 + i], code / 2 + 10);
+  }
+  EXPECT_EQ(Rows(checkpoint_, matrix(), 1, 1), Floats(&rows[32], &rows[64]));
+}
+
+TEST_F(ReadCodesTest, DecodesColumns) {
+  const Matrix turned = Cut(checkpoint_, 0, 2, 2, 1, true);
+  EXPECT_EQ(Rows(checkpoint_, turned, 11, 2), (Floats{5, 11.5f, 7, 12}));
+}
+
+TEST_F(ReadCodesTest, GivesRowsAsTheyAreStored) {
+  std::vector<std::byte> codes(16), scales(2), biases(2);
+  checkpoint_.ReadStoredRows(matrix(), 1, {codes, scales, biases});
+  EXPECT_EQ(codes[0], std::byte{0x10});
+  EXPECT_EQ(codes[15], std::byte{0x76});
+  EXPECT_EQ(scales[1], std::byte{0x3F});  // 0.5 is 0x3F00
+  EXPECT_EQ(biases[1], std::byte{0x41});  // 10 is 0x4120
+  EXPECT_EQ(biases[0], std::byte{0x20});
+  std::vector<std::byte> alone(16);
+  checkpoint_.ReadStoredRows(matrix(), 1, alone);
+  EXPECT_EQ(alone, codes);
+}
+
 TEST_F(ReadRowsTest, TransposesWhatDoesNotFitABuffer) {
   // 3000 columns: one row of the matrix skips most of every source row.
   const uint64_t wide = 3000;

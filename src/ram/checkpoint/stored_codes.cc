@@ -51,9 +51,10 @@ class Pairer {
       std::string_view name = model_.tensors[i].name;
       if (!name.ends_with(kWeight)) continue;
       name.remove_suffix(kWeight.size());
-      if (!model_.tensors[i].storage.dense()) {
+      const Storage::Kind kind = model_.tensors[i].storage.kind;
+      if (kind == Storage::Kind::kAffine) {
         PairAgain(std::string(name), i);
-      } else if (config_) {
+      } else if (kind == Storage::Kind::kDense && config_) {
         Pair(std::string(name), i);
       }
     }

@@ -2,6 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
+
+#include "ram/base/json.h"
+#include "ram/checkpoint/expected_tensors.h"
 #include "ram/checkpoint/test_support.h"
 
 namespace ram {
@@ -209,6 +214,44 @@ TEST(StoredCodesTest, RefusesAQuantizationThatIsNoObject) {
   EXPECT_EQ(ErrorWith(OneModule(), R"({"quantization": 4})"),
             "3 DIR/config.json: quantization: found number, expected an "
             "object");
+}
+
+// The names of a published conversion, 40 layers of 4-bit codes.
+TEST(StoredCodesTest, FindsEveryMatrixOfAPublishedConversion) {
+  const std::string folder =
+      RAM_SOURCE_DIR "/../shared/configs/qwen3-14b-mlx-4bit/";
+  if (!std::filesystem::exists(folder))
+    GTEST_SKIP() << folder << " is not there";
+  const Json config = ReadJsonFile(folder + "config.json");
+  Json original = config;
+  original.erase("quantization");
+  original.erase("quantization_config");
+  const auto source = ExpectedTensors(original);
+  std::map<std::string, std::vector<uint64_t>> shapes;
+  for (const TensorInfo& tensor : source) shapes[tensor.name] = tensor.shape;
+
+  const Json index = ReadJsonFile(folder + "model.safetensors.index.json");
+  const Json& names = index["weight_map"];
+  std::vector<TensorInfo> tensors;
+  for (const auto& [name, file] : names.items()) {
+    const std::string module = name.substr(0, name.rfind('.'));
+    const bool codes = names.contains(module + ".scales");
+    std::vector<uint64_t> shape = shapes.at(codes ? module + ".weight" : name);
+    if (codes) shape.back() /= name.ends_with(".weight") ? 8 : 64;
+    tensors.push_back(Tensor(
+        name, shape,
+        codes && name.ends_with(".weight") ? DType::kU32 : DType::kBF16));
+  }
+  const Model found = DescribeModel(config, tensors, "DIR");
+  const Model expected = DescribeModel(original, source, "DIR");
+  EXPECT_EQ(found.weights(), expected.weights());
+  ASSERT_EQ(found.matrices.size(), expected.matrices.size());
+  for (const Matrix& matrix : expected.matrices) {
+    const Matrix& same = MatrixNamed(found, matrix.name);
+    EXPECT_EQ(same.role, matrix.role);
+    EXPECT_EQ(same.cols, matrix.cols);
+    EXPECT_EQ(same.norm, matrix.norm);
+  }
 }
 
 }  // namespace
