@@ -111,7 +111,12 @@ std::string_view ModelConfig::NameOf(std::string_view key) const {
 }
 
 const Json* ModelConfig::Value(std::string_view key) const {
-  return FindConfig(config_, NameOf(key));
+  const Json* value = FindConfig(config_, NameOf(key));
+  // What newer versions of transformers call it in every family.
+  if (!value && !key.empty() && key == architecture_.experts_key) {
+    value = FindConfig(config_, "num_local_experts");
+  }
+  return value;
 }
 
 std::optional<uint64_t> ModelConfig::Find(std::string_view key) const {

@@ -1,0 +1,235 @@
+#include "ram/evaluation/vocabulary.h"
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "ram/base/error.h"
+#include "ram/base/parallel.h"
+#include "ram/evaluation/norm.h"
+#include "ram/evaluation/row_kernels.h"
+#include "ram/evaluation/running_softmax.h"
+
+namespace ram {
+namespace {
+
+constexpr uint64_t kChunkRows = 256;                   // scored tokens at once
+constexpr uint64_t kLogits = 1024;                     // of a token at once
+constexpr uint64_t kSliceBytes = uint64_t{256} << 20;  // of all heads
+
+struct ScoredToken {
+  uint64_t row = 0;  // of the token before
+  int32_t token = 0;
+  uint32_t segment = 0;
+};
+
+std::vector<ScoredToken> ScoredTokensOf(const RunContext& run) {
+  std::vector<ScoredToken> scored;
+  for (uint32_t i = 0; i < run.segments.size(); ++i) {
+    const Segment& segment = run.segments[i];
+    for (size_t j = segment.first_scored; j < segment.tokens.size(); ++j) {
+      if (j == 0 && segment.parent < 0) continue;
+      uint64_t row = run.plan->first_row[i] + j - 1;
+      if (j == 0) {
+        const auto parent = static_cast<size_t>(segment.parent);
+        row = run.plan->first_row[parent] + run.segments[parent].tokens.size() -
+              1;
+      }
+      scored.push_back({row, segment.tokens[j], i});
+    }
+  }
+  return scored;
+}
+
+const Matrix& HeadOf(const ModelWeights& weights) {
+  const Matrix* head = weights.Find(-1, "lm_head");
+  return head ? *head : weights.Get(-1, "embed_tokens");
+}
+
+// One model's side.
+struct Head {
+  const HeadInput* input = nullptr;
+  const Matrix* matrix = nullptr;
+  Norm norm;
+  std::vector<RunningSoftmax> state;           // per scored token
+  std::vector<std::unique_ptr<Linear>> slice;  // of kLogits rows each
+};
+
+// What one thread works with.
+struct Worker {
+  std::vector<std::vector<float>> normed;  // per model
+  std::vector<float> baseline_logits;
+  std::vector<float> logits;
+  std::vector<double> shrink;  // of sums over the baseline, per token
+};
+
+class Scorer {
+ public:
+  Scorer(std::span<const HeadInput> models, const RunContext& run)
+      : run_(run),
+        scored_(ScoredTokensOf(run)),
+        heads_(models.size()),
+        workers_(static_cast<size_t>(run.threads)) {
+    for (size_t i = 0; i < models.size(); ++i) {
+      Head& head = heads_[i];
+      const TransformerConfig& config = *models[i].config;
+      head.input = &models[i];
+      head.matrix = &HeadOf(*models[i].weights);
+      head.norm = Norm(models[i].weights->FinalNorm(config.hidden), config);
+      head.state.resize(scored_.size());
+      vocabulary_ = head.matrix->rows;
+    }
+  }
+
+  std::vector<ModelScores> Run() {
+    uint64_t row_bytes = 0;
+    for (const Head& head : heads_) row_bytes += 4 * head.matrix->cols;
+    const uint64_t step =
+        std::max<uint64_t>(kSliceBytes / row_bytes / kLogits, 1) * kLogits;
+    for (uint64_t first = 0; first < vocabulary_; first += step) {
+      RunSlice(first, std::min(step, vocabulary_ - first));
+    }
+    std::vector<ModelScores> scores;
+    for (const Head& head : heads_) scores.push_back(Finish(head));
+    return scores;
+  }
+
+ private:
+  void RunSlice(uint64_t first, uint64_t rows) {
+    for (Head& head : heads_) {
+      DenseMaker maker(head.input->weights->checkpoint(), run_.compute,
+                       run_.threads);
+      head.slice.clear();
+      for (uint64_t row = 0; row < rows; row += kLogits) {
+        head.slice.push_back(maker.Make(*head.matrix, first + row,
+                                        std::min(kLogits, rows - row)));
+      }
+    }
+    ParallelFor((scored_.size() + kChunkRows - 1) / kChunkRows, run_.threads,
+                [&](uint64_t chunk, int worker) {
+                  const uint64_t start = chunk * kChunkRows;
+                  RunChunk(first, start,
+                           std::min(kChunkRows, scored_.size() - start),
+                           workers_[static_cast<size_t>(worker)]);
+                });
+    for (const Head& head : heads_) {
+      run_.progress->Advance(2 * rows * head.matrix->cols);
+    }
+  }
+
+  // What the head is multiplied with, for scored tokens [start, start + n).
+  void Load(const Head& head, uint64_t start, uint64_t n,
+            std::vector<float>& buffer) const {
+    const uint64_t width = head.matrix->cols;
+    float* rows = Room(buffer, n * width);
+    for (uint64_t i = 0; i < n;) {
+      uint64_t run = 1;
+      while (i + run < n &&
+             scored_[start + i + run].row == scored_[start + i].row + run) {
+        ++run;
+      }
+      head.input->hidden->Read(scored_[start + i].row, run, rows + i * width);
+      i += run;
+    }
+    head.norm.Apply(rows, n, width, rows);
+  }
+
+  void RunChunk(uint64_t first, uint64_t start, uint64_t n, Worker& worker) {
+    const bool compare = run_.options->compare;
+    worker.normed.resize(heads_.size());
+    worker.shrink.resize(n);
+    for (size_t m = 0; m < heads_.size(); ++m) {
+      Load(heads_[m], start, n, worker.normed[m]);
+    }
+    for (size_t part = 0; part < heads_[0].slice.size(); ++part) {
+      const uint64_t column = first + part * kLogits;
+      const uint64_t columns = heads_[0].slice[part]->out();
+      const float* p =
+          Logits(heads_[0], part, worker.normed[0], n, worker.baseline_logits);
+      for (uint64_t i = 0; i < n; ++i) {
+        worker.shrink[i] =
+            Add(heads_[0], start + i, column, columns, p + i * columns);
+      }
+      for (size_t m = 1; m < heads_.size(); ++m) {
+        const float* q =
+            Logits(heads_[m], part, worker.normed[m], n, worker.logits);
+        for (uint64_t i = 0; i < n; ++i) {
+          const float* mine = q + i * columns;
+          Add(heads_[m], start + i, column, columns, mine);
+          if (!compare) continue;
+          double& cross = heads_[m].state[start + i].cross;
+          cross =
+              cross * worker.shrink[i] + SumExp(p + i * columns, mine, columns,
+                                                heads_[0].state[start + i].max)
+                                             .exp_times_difference;
+        }
+      }
+    }
+  }
+
+  static const float* Logits(const Head& head, size_t part,
+                             const std::vector<float>& normed, uint64_t n,
+                             std::vector<float>& buffer) {
+    const Linear& linear = *head.slice[part];
+    float* logits = Room(buffer, n * linear.out());
+    linear.Apply(normed.data(), n, logits);
+    const float cap = head.input->config->logit_softcap;
+    if (cap > 0) SoftCap(n * linear.out(), cap, logits);
+    return logits;
+  }
+
+  double Add(Head& head, uint64_t i, uint64_t column, uint64_t columns,
+             const float* logits) {
+    RunningSoftmax& state = head.state[i];
+    const auto token = static_cast<uint64_t>(scored_[i].token);
+    if (token >= column && token - column < columns) {
+      state.target = logits[token - column];
+    }
+    return state.Add(logits, columns, column);
+  }
+
+  ModelScores Finish(const Head& head) const {
+    const Head& baseline = heads_[0];
+    ModelScores scores;
+    for (size_t i = 0; i < scored_.size(); ++i) {
+      const RunningSoftmax& q = head.state[i];
+      CheckFinite(head, i);
+      const auto token = static_cast<uint32_t>(scored_[i].token);
+      scores.tokens.push_back(
+          {static_cast<float>(q.target - q.LogSum()), q.top == token});
+      if (!run_.options->compare || &head == &baseline) continue;
+      const RunningSoftmax& p = baseline.state[i];
+      const double kl = q.cross / p.sum - p.LogSum() + q.LogSum();
+      scores.comparisons.push_back(
+          {static_cast<float>(std::max(kl, 0.0)), p.top == q.top});
+    }
+    return scores;
+  }
+
+  void CheckFinite(const Head& head, size_t i) const {
+    const RunningSoftmax& state = head.state[i];
+    if (std::isfinite(state.sum) && std::isfinite(state.max) &&
+        std::isfinite(state.target)) {
+      return;
+    }
+    Fail(ErrorKind::kCorrupt,
+         "{}: found NaN in the logits of {} {}, expected finite numbers",
+         head.input->weights->checkpoint().path().string(),
+         run_.options->segment_word, scored_[i].segment);
+  }
+
+  const RunContext& run_;
+  std::vector<ScoredToken> scored_;
+  std::vector<Head> heads_;
+  std::vector<Worker> workers_;
+  uint64_t vocabulary_ = 0;
+};
+
+}  // namespace
+
+std::vector<ModelScores> ScoreVocabulary(std::span<const HeadInput> models,
+                                         const RunContext& run) {
+  return Scorer(models, run).Run();
+}
+
+}  // namespace ram
