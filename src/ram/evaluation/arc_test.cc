@@ -84,11 +84,14 @@ TEST(ArcTest, NamesLineAndFieldOfWhatIsMissing) {
 }
 
 TEST(ArcTest, ReadsThePublishedFiles) {
-  const auto test = SharedFile("data/arc/ARC-Challenge-test.jsonl");
+  const auto test =
+      SharedFile(RAM_SOURCE_DIR, "data/arc/ARC-Challenge-test.jsonl");
   if (!std::filesystem::exists(test)) GTEST_SKIP() << test << " is not there";
   EXPECT_EQ(ReadArc(test).size(), 1172u);
-  EXPECT_EQ(ReadArc(SharedFile("data/arc/ARC-Challenge-train.jsonl")).size(),
-            1119u);
+  EXPECT_EQ(
+      ReadArc(SharedFile(RAM_SOURCE_DIR, "data/arc/ARC-Challenge-train.jsonl"))
+          .size(),
+      1119u);
 }
 
 }  // namespace

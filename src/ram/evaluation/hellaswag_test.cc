@@ -101,8 +101,8 @@ TEST(HellaSwagTest, NamesLineAndFieldOfWhatIsMissing) {
 class HellaSwagRequestsTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    const auto packed =
-        SharedFile("data/hellaswag/requests_1000_5shot.jsonl.gz");
+    const auto packed = SharedFile(
+        RAM_SOURCE_DIR, "data/hellaswag/requests_1000_5shot.jsonl.gz");
     if (!std::filesystem::exists(packed)) {
       GTEST_SKIP() << packed << " is not there";
     }
@@ -124,7 +124,8 @@ TEST_F(HellaSwagRequestsTest, ReadsThousandItems) {
 // from the requests. All else is ours: the cleaning of the other three, what
 // stands between shots, the context, the choices.
 TEST_F(HellaSwagRequestsTest, PromptsAreThoseOfThousandHarnessRequests) {
-  const auto pool_path = SharedFile("data/hellaswag/fewshot14.jsonl");
+  const auto pool_path =
+      SharedFile(RAM_SOURCE_DIR, "data/hellaswag/fewshot14.jsonl");
   std::vector<ChoiceItem> pool = ReadHellaSwag(pool_path);
   pool.resize(5);
   for (const size_t index : {size_t{1}, size_t{4}}) {

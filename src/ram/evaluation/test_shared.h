@@ -7,12 +7,12 @@
 
 namespace ram {
 
-// In $RAM_SHARED, or in `shared` beside the repository.
-inline std::filesystem::path SharedFile(std::string_view name) {
+// In $RAM_SHARED, or in `shared` beside the repository (its RAM_SOURCE_DIR).
+inline std::filesystem::path SharedFile(std::string_view source_dir,
+                                        std::string_view name) {
   const char* shared = std::getenv("RAM_SHARED");
-  return (shared != nullptr
-              ? std::filesystem::path(shared)
-              : std::filesystem::path(RAM_SOURCE_DIR) / ".." / "shared") /
+  return (shared != nullptr ? std::filesystem::path(shared)
+                            : std::filesystem::path(source_dir) / "../shared") /
          name;
 }
 
