@@ -185,6 +185,19 @@ std::unique_ptr<Decoder> MakeByteLevelDecoder() {
   return std::make_unique<ByteLevel>();
 }
 
+std::unique_ptr<Decoder> MakeSentencePieceDecoder(bool drop_first) {
+  Json steps = {{{"type", "Replace"},
+                 {"pattern", {{"String", "\u2581"}}},
+                 {"content", " "}},
+                {{"type", "ByteFallback"}},
+                {{"type", "Fuse"}}};
+  if (drop_first) {
+    steps.push_back(
+        {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
+  }
+  return ReadSequence({{"decoders", steps}}, "SentencePiece");
+}
+
 std::unique_ptr<Decoder> MakeDecoder(const Json& description,
                                      std::string_view source) {
   if (description.is_null()) return std::make_unique<Spaces>();

@@ -27,4 +27,7 @@ std::unique_ptr<Decoder> MakeDecoder(const Json& description,
 // Bytes of the byte alphabet; tokens with other characters as they are.
 std::unique_ptr<Decoder> MakeByteLevelDecoder();
 
+// Byte tokens, and U+2581 for spaces; `drop_first` removes a space in front.
+std::unique_ptr<Decoder> MakeSentencePieceDecoder(bool drop_first);
+
 }  // namespace ram

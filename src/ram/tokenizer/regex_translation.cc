@@ -1,7 +1,7 @@
-#include <array>
 #include <cstdint>
 
 #include "ram/base/error.h"
+#include "ram/tokenizer/recent_code_points.h"
 #include "ram/tokenizer/regex.h"
 
 namespace ram {
@@ -18,7 +18,8 @@ constexpr std::string_view kNotSpace =
     "\\x{3001}-\\x{10FFFF}";
 // Alphabetic, M, Nd, Pc, and in Latin-1 every number.
 constexpr std::string_view kWord =
-    "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24B6}-\\x{24E9}"
+    "\\x{B2}\\x{B3}\\x{B9}\\x{BC}-\\x{BE}\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{"
+    "24B6}-\\x{24E9}"
     "\\x{1F130}-\\x{1F149}\\x{1F150}-\\x{1F169}\\x{1F170}-\\x{1F189}";
 constexpr std::string_view kHexDigit = "0-9A-Fa-f";
 
@@ -87,7 +88,7 @@ class Translation {
   void Escape(bool in_class) {
     if (at_ + 1 >= pattern_.size()) Refuse("a lone backslash");
     const char c = Peek(1);
-    if (c == 'p' || c == 'P') return Property();
+    if (c == 'p' || c == 'P') return Property(in_class);
     if (c == 'x' || c == 'u') return Code();
     if (!IsAsciiLetter(c) && !IsAsciiDigit(c)) {
       out_ += Take();
@@ -168,9 +169,8 @@ class Translation {
     out_ += "\\x{" + digits + "}";
   }
 
-  // \p{L}, \p{^L}, \pL is Ruby's \p followed by L and refused. Scripts have
-  // names of more than two letters.
-  void Property() {
+  // \p{L} and \p{^L}. Scripts have names of more than two letters.
+  void Property(bool in_class) {
     const bool negated = Peek(1) == 'P';
     if (Peek(2) != '{') Refuse("\\p without braces");
     at_ += 3;
@@ -182,9 +182,27 @@ class Translation {
     }
     if (Peek() != '}' || name.empty()) Refuse("a property without a name");
     ++at_;
-    out_ += negated != inverted ? "\\P{" : "\\p{";
-    if (name.size() > 2 && name != "Any") out_ += "sc:";
-    out_ += name + "}";
+    const bool excludes = negated != inverted;
+    if (name.size() > 2) {
+      out_ += (excludes ? "\\P{" : "\\p{") +
+              std::string(name == "Any" ? "" : "sc:") + name + "}";
+    } else if (excludes && in_class) {
+      out_ += "\\P{" + name + "}";
+    } else {
+      Bracketed("\\p{" + name + "}" + RecentMembers(name), in_class, excludes);
+    }
+  }
+
+  // The recent code points of the categories whose names start with `name`.
+  static std::string RecentMembers(std::string_view name) {
+    std::string members;
+    for (const RecentRange& range : RecentRanges()) {
+      if (!std::string_view(range.category).starts_with(name)) continue;
+      members += fmt::format("\\x{{{:X}}}-\\x{{{:X}}}",
+                             static_cast<uint32_t>(range.first),
+                             static_cast<uint32_t>(range.last));
+    }
+    return members;
   }
 
   void Class() {

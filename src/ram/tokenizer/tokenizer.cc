@@ -4,7 +4,10 @@
 #include <utility>
 
 #include "ram/base/error.h"
+#include "ram/base/file.h"
 #include "ram/base/json.h"
+#include "ram/container/gguf.h"
+#include "ram/tokenizer/gguf_tokenizer.h"
 #include "ram/tokenizer/pipeline_tokenizer.h"
 #include "ram/tokenizer/tokenizer_config.h"
 #include "ram/tokenizer/tokenizer_json.h"
@@ -45,9 +48,20 @@ void Configure(const TokenizerConfig& config, TokenizerParts& parts) {
 }  // namespace
 
 std::unique_ptr<Tokenizer> Tokenizer::Open(const std::filesystem::path& model) {
+  if (!std::filesystem::is_directory(model)) {
+    const File file = File::Open(model);
+    if (!IsGguf(file)) {
+      Fail(ErrorKind::kUnsupported,
+           "{}: tokenizer: found a file that is not GGUF, expected a model "
+           "directory or a GGUF file",
+           model.string());
+    }
+    return std::make_unique<PipelineTokenizer>(
+        ReadGgufTokenizer(ReadGgufHeader(file).metadata));
+  }
   const std::filesystem::path json_path = model / "tokenizer.json";
   if (!std::filesystem::exists(json_path)) {
-    Fail(ErrorKind::kIo, "{}: found no tokenizer.json, expected one",
+    Fail(ErrorKind::kIo, "{}: tokenizer: found no tokenizer.json, expected one",
          model.string());
   }
   TokenizerParts parts =

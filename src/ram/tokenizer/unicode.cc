@@ -2,7 +2,7 @@
 
 #include <utf8proc.h>
 
-#include <initializer_list>
+#include "ram/tokenizer/recent_code_points.h"
 
 namespace ram {
 namespace {
@@ -29,13 +29,15 @@ size_t SequenceLength(std::string_view text) {
   return continues(1) && continues(2) && continues(3) ? 4 : 0;
 }
 
-bool IsIn(char32_t c, std::initializer_list<utf8proc_category_t> categories) {
-  const utf8proc_category_t category =
-      utf8proc_category(static_cast<utf8proc_int32_t>(c));
-  for (const utf8proc_category_t wanted : categories) {
-    if (category == wanted) return true;
+// The two letters of the general category.
+std::string_view Category(char32_t c) {
+  const std::string_view category =
+      utf8proc_category_string(static_cast<utf8proc_int32_t>(c));
+  if (category != "Cn") return category;
+  for (const RecentRange& range : RecentRanges()) {
+    if (c >= range.first && c <= range.last) return range.category;
   }
-  return false;
+  return category;
 }
 
 // Other_Alphabetic that is neither a letter nor a mark: circled and squared
@@ -117,33 +119,23 @@ bool IsWhiteSpace(char32_t c) {
          c == 0x2029 || c == 0x202F || c == 0x205F || c == 0x3000;
 }
 
-bool IsNumeric(char32_t c) {
-  return IsIn(
-      c, {UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_NL, UTF8PROC_CATEGORY_NO});
-}
+bool IsNumeric(char32_t c) { return Category(c)[0] == 'N'; }
 
 bool IsPunctuation(char32_t c) {
   if (c < 0x80) {
     return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') ||
            (c >= '[' && c <= '`') || (c >= '{' && c <= '~');
   }
-  return IsIn(c,
-              {UTF8PROC_CATEGORY_PC, UTF8PROC_CATEGORY_PD, UTF8PROC_CATEGORY_PS,
-               UTF8PROC_CATEGORY_PE, UTF8PROC_CATEGORY_PI, UTF8PROC_CATEGORY_PF,
-               UTF8PROC_CATEGORY_PO});
+  return Category(c)[0] == 'P';
 }
 
-bool IsMark(char32_t c) {
-  return IsIn(
-      c, {UTF8PROC_CATEGORY_MN, UTF8PROC_CATEGORY_MC, UTF8PROC_CATEGORY_ME});
-}
+bool IsMark(char32_t c) { return Category(c)[0] == 'M'; }
 
 bool IsWord(char32_t c) {
-  return IsIn(c,
-              {UTF8PROC_CATEGORY_LU, UTF8PROC_CATEGORY_LL, UTF8PROC_CATEGORY_LT,
-               UTF8PROC_CATEGORY_LM, UTF8PROC_CATEGORY_LO, UTF8PROC_CATEGORY_NL,
-               UTF8PROC_CATEGORY_ND, UTF8PROC_CATEGORY_PC}) ||
-         IsMark(c) || IsEnclosedLetter(c) || c == 0x200C || c == 0x200D;
+  const std::string_view category = Category(c);
+  return category[0] == 'L' || category[0] == 'M' || category == "Nd" ||
+         category == "Nl" || category == "Pc" || IsEnclosedLetter(c) ||
+         c == 0x200C || c == 0x200D;
 }
 
 }  // namespace ram

@@ -23,8 +23,9 @@ class Vocabulary {
   };
 
   Vocabulary() = default;
-  // Texts are different. Throws kCorrupt, naming `source`, when two have one
-  // id, and kUnsupported when an id is kMaxIds or more.
+  // Of several entries with one text, Find gives the first. Throws kCorrupt,
+  // naming `source`, when two have one id, and kUnsupported when an id is
+  // kMaxIds or more.
   Vocabulary(std::vector<Entry> entries, std::string_view source);
 
   std::optional<TokenId> Find(std::string_view text) const;

@@ -1,0 +1,147 @@
+#include "ram/tokenizer/score_bpe.h"
+
+#include <algorithm>
+#include <cmath>
+#include <queue>
+#include <utility>
+
+#include "ram/base/error.h"
+#include "ram/tokenizer/unicode.h"
+
+namespace ram {
+namespace {
+
+constexpr uint32_t kNone = ~uint32_t{0};
+
+}  // namespace
+
+ScoreBpe::ScoreBpe(Vocabulary vocabulary, std::vector<float> scores,
+                   const std::vector<bool>& is_text,
+                   std::optional<TokenId> unknown, std::string source)
+    : vocabulary_(std::move(vocabulary)),
+      scores_(std::move(scores)),
+      unknown_(unknown),
+      source_(std::move(source)) {
+  const auto& entries = vocabulary_.entries();
+  for (uint32_t i = 0; i < entries.size(); ++i) {
+    if (std::isnan(scores_[i])) {
+      Fail(ErrorKind::kCorrupt, "{}: token '{}': found score nan", source_,
+           entries[i].text.substr(0, 80));
+    }
+    if (!is_text[i] || entries[i].text.empty()) continue;
+    by_text_.emplace(entries[i].text, i);
+    longest_bytes_ = std::max(longest_bytes_, entries[i].text.size());
+  }
+  for (unsigned byte = 0; byte < 256; ++byte) {
+    const auto id = vocabulary_.Find(fmt::format("<0x{:02X}>", byte));
+    byte_tokens_[byte] = id.value_or(0);
+    has_byte_tokens_ = has_byte_tokens_ && id.has_value();
+  }
+}
+
+// The state of one call of Encode.
+class ScoreBpe::Encoder {
+ public:
+  Encoder(const ScoreBpe& model, std::vector<TokenId>& ids)
+      : model_(model), ids_(ids) {}
+
+  void Add(std::string_view word) {
+    symbols_.clear();
+    for (size_t at = 0; at < word.size();) {
+      const size_t bytes = FirstCodePoint(word.substr(at)).bytes;
+      const auto index = static_cast<uint32_t>(symbols_.size());
+      if (index > 0) symbols_.back().next = index;
+      symbols_.push_back({word.substr(at, bytes), index - 1, kNone});
+      at += bytes;
+    }
+    MergeAll();
+    bool after_unknown = false;
+    for (uint32_t at = symbols_.empty() ? kNone : 0; at != kNone;
+         at = symbols_[at].next) {
+      after_unknown = Emit(symbols_[at].text, after_unknown);
+    }
+  }
+
+ private:
+  struct Symbol {
+    std::string_view text;  // empty: merged into the one before
+    uint32_t previous;      // kNone for the first, as 0 - 1
+    uint32_t next;
+  };
+  struct Candidate {
+    float score;
+    uint32_t left;
+    size_t bytes;
+
+    // The first of a queue is the highest score, then the leftmost.
+    bool operator<(const Candidate& other) const {
+      return score != other.score ? score < other.score : left > other.left;
+    }
+  };
+
+  void Offer(uint32_t left) {
+    const std::string_view a = symbols_[left].text;
+    const std::string_view b = symbols_[symbols_[left].next].text;
+    const std::string_view both(a.data(), a.size() + b.size());
+    if (both.size() > model_.longest_bytes_) return;
+    const auto found = model_.by_text_.find(both);
+    if (found == model_.by_text_.end()) return;
+    queue_.push({model_.scores_[found->second], left, both.size()});
+  }
+
+  void MergeAll() {
+    for (uint32_t at = 0; at + 1 < symbols_.size(); ++at) Offer(at);
+    while (!queue_.empty()) {
+      const Candidate best = queue_.top();
+      queue_.pop();
+      Symbol& left = symbols_[best.left];
+      if (left.text.empty() || left.next == kNone) continue;
+      Symbol& right = symbols_[left.next];
+      // Older than one of its symbols.
+      if (left.text.size() + right.text.size() != best.bytes) continue;
+      left.text = std::string_view(left.text.data(), best.bytes);
+      left.next = right.next;
+      right.text = {};
+      if (left.next != kNone) {
+        symbols_[left.next].previous = best.left;
+        Offer(best.left);
+      }
+      if (left.previous != kNone) Offer(left.previous);
+    }
+  }
+
+  // Returns whether this was the unknown token, of which there is one in a row.
+  bool Emit(std::string_view text, bool after_unknown) {
+    const auto found = model_.by_text_.find(text);
+    if (found != model_.by_text_.end()) {
+      ids_.push_back(
+          static_cast<TokenId>(model_.vocabulary_.entries()[found->second].id));
+      return false;
+    }
+    if (model_.has_byte_tokens_) {
+      for (const char byte : text) {
+        ids_.push_back(model_.byte_tokens_[static_cast<uint8_t>(byte)]);
+      }
+      return false;
+    }
+    if (!model_.unknown_) {
+      Fail(ErrorKind::kCorrupt,
+           "{}: found neither an unknown token nor byte tokens for '{}'",
+           model_.source_, text);
+    }
+    if (!after_unknown) ids_.push_back(*model_.unknown_);
+    return true;
+  }
+
+  const ScoreBpe& model_;
+  std::vector<TokenId>& ids_;
+  std::vector<Symbol> symbols_;
+  std::priority_queue<Candidate> queue_;
+};
+
+void ScoreBpe::Encode(const Words& words, std::vector<TokenId>& ids) const {
+  Encoder encoder(*this, ids);
+  for (const Word& word : words.words) encoder.Add(words.View(word));
+}
+
+}  // namespace ram
