@@ -160,9 +160,9 @@ Architecture Qwen35Moe() {
 Patterns NumberedExperts() {
   constexpr std::string_view kCanonical = "block_sparse_moe.experts.*.#.weight";
   constexpr std::string_view kWide = "intermediate_size";
-  const auto expert = [](std::string_view path, std::string_view role,
-                         std::string_view rows, std::string_view cols,
-                         std::string_view norm, uint32_t when = kMoe) {
+  const auto expert = [&](std::string_view path, std::string_view role,
+                          std::string_view rows, std::string_view cols,
+                          std::string_view norm, uint32_t when = kMoe) {
     return TensorPattern{.path = path,
                          .role = role,
                          .shape = {rows, cols},
