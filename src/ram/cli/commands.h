@@ -15,5 +15,6 @@ void AddCompressCommand(CLI::App& app, const GlobalOptions& global);
 void AddAuditCommand(CLI::App& app, const GlobalOptions& global);
 void AddExplainCommand(CLI::App& app, const GlobalOptions& global);
 void AddReproduceCommand(CLI::App& app, const GlobalOptions& global);
+void AddEvaluateCommand(CLI::App& app, const GlobalOptions& global);
 
 }  // namespace ram

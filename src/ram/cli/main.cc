@@ -54,6 +54,7 @@ int Run(int argc, char** argv) {
   ram::AddAuditCommand(app, global);
   ram::AddExplainCommand(app, global);
   ram::AddReproduceCommand(app, global);
+  ram::AddEvaluateCommand(app, global);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

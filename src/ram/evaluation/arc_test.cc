@@ -57,7 +57,7 @@ TEST(ArcTest, MoreShotsThanExamplesAreAnError) {
               PromptsWithShots(items, items, {.shots = 3}, "train.jsonl");
             }),
             "train.jsonl: examples: found 2, expected at least the 3 shots "
-            "wanted (--shots)");
+            "wanted (--shot-count)");
 }
 
 std::string MessageOf(std::string_view contents) {

@@ -27,7 +27,7 @@ std::vector<std::string> PromptsWithShots(std::span<const ChoiceItem> items,
   if (options.shots > pool.size()) {
     Fail(ErrorKind::kUsage,
          "{}: examples: found {}, expected at least the {} shots wanted "
-         "(--shots)",
+         "(--shot-count)",
          pool_source, pool.size(), options.shots);
   }
   std::vector<size_t> first(options.shots);

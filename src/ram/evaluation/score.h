@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -59,6 +60,9 @@ struct ScoreOptions {
   bool compare = true;                   // against models[0]
   std::string_view segment_word = "segment";  // in messages: "window"
   Progress* progress = nullptr;
+  // Called as soon as a model is done, in order, from the calling thread; it
+  // may throw. Without it all models share one pass over the vocabulary.
+  std::function<void(size_t model, const ModelScores& scores)> on_model_done;
 };
 
 // The number of tokens that are scored.

@@ -49,6 +49,76 @@ uint64_t TotalBytes(std::span<const Checkpoint* const> models) {
   return bytes;
 }
 
+// One model's scores as soon as its layers are done. To compare, the baseline
+// passes its vocabulary again beside each.
+ModelScores ScoreOne(const std::vector<HeadInput>& heads, size_t model,
+                     const RunContext& run) {
+  if (model == 0 || !run.options->compare) {
+    return ScoreVocabulary({&heads[model], 1}, run).front();
+  }
+  const HeadInput pair[] = {heads[0], heads[model]};
+  return ScoreVocabulary(pair, run).back();
+}
+
+class ModelScorer {
+ public:
+  ModelScorer(std::span<const TransformerConfig> configs,
+              std::span<const Checkpoint* const> models, const RunContext& run)
+      : configs_(configs),
+        models_(models),
+        run_(run),
+        stores_(run.options->memory_bytes, run.options->work_directory),
+        hidden_(models.size()) {}
+
+  // Every model on its own, told of when it is done.
+  std::vector<ModelScores> OneByOne() {
+    std::vector<ModelScores> scores;
+    for (size_t i = 0; i < models_.size(); ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      RunLayers(i);
+      scores.push_back(ScoreOne(heads_, i, run_));
+      if (i > 0) hidden_[i].reset();  // the baseline's are still needed
+      scores[i].seconds = SecondsSince(start);
+      run_.options->on_model_done(i, scores[i]);
+    }
+    return scores;
+  }
+
+  // All models in one pass over the vocabulary.
+  std::vector<ModelScores> Together() {
+    std::vector<double> seconds;
+    for (size_t i = 0; i < models_.size(); ++i) {
+      const auto start = std::chrono::steady_clock::now();
+      RunLayers(i);
+      seconds.push_back(SecondsSince(start));
+    }
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<ModelScores> scores = ScoreVocabulary(heads_, run_);
+    const double share =
+        SecondsSince(start) / static_cast<double>(models_.size());
+    for (size_t i = 0; i < scores.size(); ++i) {
+      scores[i].seconds = seconds[i] + share;
+    }
+    return scores;
+  }
+
+ private:
+  void RunLayers(size_t model) {
+    weights_.emplace_back(*models_[model]);
+    hidden_[model] = RunTrunk(configs_[model], weights_.back(), run_, stores_);
+    heads_.push_back(
+        {&configs_[model], &weights_.back(), hidden_[model].get()});
+  }
+
+  std::span<const TransformerConfig> configs_;
+  std::span<const Checkpoint* const> models_;
+  const RunContext& run_;
+  RowStores stores_;
+  std::deque<ModelWeights> weights_;
+  std::vector<std::unique_ptr<RowStore>> hidden_;  // of each model
+  std::vector<HeadInput> heads_;
+};
+
 }  // namespace
 
 std::vector<ModelScores> ScoreSegments(
@@ -67,24 +137,9 @@ std::vector<ModelScores> ScoreSegments(
   run.progress = options.progress ? options.progress : &NoProgress();
 
   run.progress->Begin("evaluate", TotalBytes(models));
-  RowStores stores(options.memory_bytes, options.work_directory);
-  std::deque<ModelWeights> weights;
-  std::vector<std::unique_ptr<RowStore>> hidden;
-  std::vector<HeadInput> heads;
-  std::vector<double> seconds;
-  for (size_t i = 0; i < models.size(); ++i) {
-    const auto start = std::chrono::steady_clock::now();
-    weights.emplace_back(*models[i]);
-    hidden.push_back(RunTrunk(configs[i], weights.back(), run, stores));
-    heads.push_back({&configs[i], &weights.back(), hidden.back().get()});
-    seconds.push_back(SecondsSince(start));
-  }
-  const auto start = std::chrono::steady_clock::now();
-  std::vector<ModelScores> scores = ScoreVocabulary(heads, run);
-  const double share = SecondsSince(start) / static_cast<double>(models.size());
-  for (size_t i = 0; i < scores.size(); ++i) {
-    scores[i].seconds = seconds[i] + share;
-  }
+  ModelScorer scorer(configs, models, run);
+  std::vector<ModelScores> scores =
+      options.on_model_done ? scorer.OneByOne() : scorer.Together();
   run.progress->End();
   return scores;
 }

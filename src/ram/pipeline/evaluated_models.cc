@@ -1,0 +1,181 @@
+#include "ram/pipeline/evaluated_models.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "ram/base/error.h"
+#include "ram/evaluation/kept_scores.h"
+#include "ram/pipeline/analyze_job.h"
+
+namespace ram {
+namespace {
+
+EvaluatedModel Measure(const Checkpoint& checkpoint, const std::string& path) {
+  EvaluatedModel result{path, WeightFileBytes(checkpoint)};
+  double bytes = 0, bits = 0, weights = 0;
+  const Model& model = checkpoint.model();
+  for (size_t i = 0; i < model.tensors.size(); ++i) {
+    const TensorInfo& tensor = model.tensors[i];
+    bytes += static_cast<double>(tensor.bytes());
+    if (model.uses[i] == TensorUse::kScale) continue;
+    const auto elements = static_cast<double>(tensor.elements());
+    const int width = tensor.storage.dense()
+                          ? static_cast<int>(8 * DTypeBytes(tensor.dtype))
+                          : tensor.storage.scheme.bits;
+    bits += elements * width;
+    weights += elements;
+  }
+  if (weights > 0) {
+    result.bits_per_weight = 8 * bytes / weights;
+    result.nominal_bits = bits / weights;
+  }
+  return result;
+}
+
+uint64_t EmbeddingRows(const Model& model) {
+  for (const Matrix& matrix : model.matrices) {
+    if (matrix.role == "embed_tokens") return matrix.rows;
+  }
+  return 0;
+}
+
+// "; 1 of 3 models is finished ..." when something was kept.
+std::string InterruptedText(size_t finished, size_t models,
+                            const std::filesystem::path& folder) {
+  if (finished == 0) return "interrupted: no model was finished";
+  return fmt::format(
+      "interrupted: {} of {} models finished, their scores are in {}; the same "
+      "command with --resume goes on from there",
+      finished, models, folder.string());
+}
+
+}  // namespace
+
+EvaluatedModels::EvaluatedModels(const std::vector<std::string>& paths)
+    : paths_(paths) {
+  for (const std::string& path : paths) {
+    checkpoints_.push_back(Checkpoint::Open(path));
+    if (checkpoints_.back().bare_file()) {
+      Fail(ErrorKind::kUnsupported,
+           "{}: found a single file, expected a model directory with "
+           "config.json and a tokenizer",
+           path);
+    }
+    tokenizers_.push_back(Tokenizer::Open(path));
+  }
+}
+
+std::vector<EvaluatedModel> EvaluatedModels::Describe() const {
+  std::vector<EvaluatedModel> described;
+  for (size_t i = 0; i < size(); ++i) {
+    described.push_back(Measure(checkpoints_[i], paths_[i]));
+  }
+  return described;
+}
+
+std::vector<TokenId> EvaluatedModels::Encode(
+    std::string_view text, const EncodeOptions& options) const {
+  const std::vector<TokenId> tokens = tokenizers_[0]->Encode(text, options);
+  for (size_t i = 1; i < size(); ++i) {
+    const std::vector<TokenId> own = tokenizers_[i]->Encode(text, options);
+    if (own == tokens) continue;
+    const auto at = static_cast<size_t>(
+        std::mismatch(tokens.begin(), tokens.end(), own.begin(), own.end())
+            .first -
+        tokens.begin());
+    Fail(ErrorKind::kUsage,
+         "{}: tokenizer: found another encoding of the text than that of {} "
+         "(from token {} on), expected the same: models are compared token by "
+         "token",
+         paths_[i], paths_[0], at);
+  }
+  for (size_t i = 0; i < size(); ++i) {
+    const uint64_t rows = EmbeddingRows(checkpoints_[i].model());
+    for (const TokenId token : tokens) {
+      if (rows == 0 || static_cast<uint64_t>(token) < rows) continue;
+      Fail(ErrorKind::kCorrupt,
+           "{}: tokenizer: found token {} in the text, expected less than the "
+           "{} rows of the embedding (the tokenizer has {} tokens)",
+           paths_[i], token, rows, tokenizers_[i]->vocabulary_size());
+    }
+  }
+  return tokens;
+}
+
+EvaluatedModels::Context EvaluatedModels::ShortestContext() const {
+  Context shortest;
+  for (size_t i = 0; i < size(); ++i) {
+    const uint64_t tokens = checkpoints_[i]
+                                .model()
+                                .ConfigUint("max_position_embeddings")
+                                .value_or(0);
+    if (tokens != 0 && (shortest.tokens == 0 || tokens < shortest.tokens)) {
+      shortest = {tokens, i};
+    }
+  }
+  return shortest;
+}
+
+std::vector<ModelScores> EvaluatedModels::Score(
+    std::span<const Segment> segments, bool compare,
+    std::string_view segment_word, const EvaluateOptions& options,
+    Progress& progress) const {
+  const KeptScores kept(options.work, segments, options.compute,
+                        compare ? &checkpoints_[0] : nullptr);
+  std::vector<std::optional<ModelScores>> found(size());
+  std::vector<const Checkpoint*> all, wanted;
+  std::vector<size_t> places;  // of `wanted` among all
+  for (size_t i = 0; i < size(); ++i) {
+    all.push_back(&checkpoints_[i]);
+    if (options.resume) found[i] = kept.Find(checkpoints_[i]);
+  }
+  const bool any_missing =
+      std::any_of(found.begin(), found.end(),
+                  [](const auto& scores) { return !scores.has_value(); });
+  for (size_t i = 0; i < size(); ++i) {
+    // The others are compared with the baseline, so it has to run with them.
+    const bool needed = compare && i == 0 && any_missing;
+    if (found[i] && !needed) continue;
+    wanted.push_back(all[i]);
+    places.push_back(i);
+  }
+
+  ScoreOptions score;
+  score.threads = options.threads;
+  score.compute = options.compute;
+  score.memory_bytes = options.memory_bytes;
+  score.work_directory = options.spill;
+  score.compare = compare;
+  score.segment_word = segment_word;
+  score.progress = &progress;
+  size_t finished = size() - wanted.size();
+  if (!options.work.empty() && (wanted.size() > 1 || options.resume)) {
+    score.on_model_done = [&](size_t model, const ModelScores& scores) {
+      kept.Keep(*wanted[model], scores);
+      ++finished;
+    };
+  }
+  if (!wanted.empty()) {
+    try {
+      std::vector<ModelScores> fresh = ScoreSegments(wanted, segments, score);
+      for (size_t i = 0; i < fresh.size(); ++i) {
+        found[places[i]] = std::move(fresh[i]);
+      }
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kInterrupted) throw;
+      throw Error(ErrorKind::kInterrupted,
+                  InterruptedText(finished, size(), options.work));
+    }
+  }
+  if (!options.work.empty() && !options.resume) kept.Discard(all);
+  std::vector<ModelScores> scores;
+  for (auto& own : found) scores.push_back(std::move(*own));
+  for (const Checkpoint& checkpoint : checkpoints_) {
+    checkpoint.CheckUnchanged();
+  }
+  return scores;
+}
+
+}  // namespace ram
