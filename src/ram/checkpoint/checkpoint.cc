@@ -8,6 +8,7 @@
 #include "ram/base/error.h"
 #include "ram/checkpoint/read_tensor.h"
 #include "ram/checkpoint/weight_index.h"
+#include "ram/container/gguf.h"
 #include "ram/container/safetensors.h"
 
 namespace ram {
@@ -25,16 +26,6 @@ std::vector<TensorInfo> TensorsOf(const File& file, const std::string& name) {
                        std::move(entry.shape), entry.begin});
   }
   return tensors;
-}
-
-bool HoldsGguf(const File& file) {
-  std::array<std::byte, 4> magic{};
-  if (file.size_bytes() < magic.size()) return false;
-  file.ReadAt(0, magic);
-  constexpr std::string_view kMagic = "GGUF";
-  return std::equal(
-      magic.begin(), magic.end(), kMagic.begin(),
-      [](std::byte a, char b) { return a == static_cast<std::byte>(b); });
 }
 
 bool Exists(const fs::path& path) {
@@ -65,9 +56,10 @@ std::vector<std::string> FileNames(const fs::path& directory) {
   for (const std::string& name : FileNames(directory)) {
     const bool gguf = name.ends_with(".gguf");
     if (!gguf && !name.ends_with(".bin") && !name.ends_with(".pth")) continue;
-    Fail(ErrorKind::kUnsupported,
-         "{}: found {}, expected {} or {} (only safetensors can be read)",
-         directory.string(), name, kSingleName, kIndexName);
+    Fail(ErrorKind::kUnsupported, "{}: found {}, expected {} or {}{}",
+         directory.string(), name, kSingleName, kIndexName,
+         gguf ? " (name the GGUF file itself)"
+              : " (only safetensors and GGUF can be read)");
   }
   Fail(ErrorKind::kCorrupt, "{}: found no weights, expected {} or {}",
        directory.string(), kSingleName, kIndexName);
@@ -119,16 +111,14 @@ const File& Checkpoint::OpenFile(const std::string& name) {
 }
 
 void Checkpoint::OpenBareFile() {
-  bare_file_ = true;
   const std::string name = path_.filename();
   auto& file = files_[name];
   file = std::make_unique<File>(File::Open(path_));
-  if (HoldsGguf(*file)) {
-    Fail(ErrorKind::kUnsupported,
-         "{}: found a GGUF file, expected safetensors (start from the "
-         "checkpoint this one was made from)",
-         path_.string());
+  if (IsGguf(*file)) {
+    OpenGguf();
+    return;
   }
+  bare_file_ = true;
   file_names_ = {name};
   model_ = DescribeModel(Json(), TensorsOf(*file, name), path_.string());
 }
@@ -193,7 +183,8 @@ const File& Checkpoint::file(const std::string& name) const {
 
 std::vector<std::string> Checkpoint::CompanionFiles() const {
   std::vector<std::string> names;
-  if (bare_file_) return names;
+  std::error_code error;
+  if (!fs::is_directory(path_, error)) return names;
   static constexpr std::array<std::string_view, 9> kBeginnings = {
       "tokenizer",
       "vocab",
@@ -219,7 +210,7 @@ void Checkpoint::ReadTensor(uint32_t tensor, uint64_t byte_offset,
                             std::span<std::byte> out) const {
   const TensorInfo& info = model_.tensors[tensor];
   assert(byte_offset + out.size() <= info.bytes());
-  file(info.file).ReadAt(info.offset + byte_offset, out);
+  ReadStored(file(info.file), info, byte_offset, out);
 }
 
 void Checkpoint::CheckUnchanged() const {

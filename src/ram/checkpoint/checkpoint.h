@@ -1,5 +1,6 @@
 // A checkpoint on disk: a Hugging Face directory (one safetensors file, or
-// shards with an index) or a single .safetensors file.
+// shards with an index), a GGUF file (or the first of several that it was
+// split into) or a single .safetensors file.
 #pragma once
 
 #include <cstddef>
@@ -24,20 +25,22 @@ class Checkpoint {
   static Checkpoint Open(const std::filesystem::path& path);
 
   const std::filesystem::path& path() const { return path_; }
+  // A single .safetensors file: there is no config.json.
   bool bare_file() const { return bare_file_; }
   const Model& model() const { return model_; }
 
   // The weight files, by name, in the order of Model::tensors.
   const std::vector<std::string>& weight_files() const { return file_names_; }
   const File& file(const std::string& name) const;
-  // config.json as it lies on disk; empty for a bare file.
+  // config.json as it lies on disk, or made from GGUF's metadata
+  // (gguf_config.h); empty for a bare file.
   const std::string& config_text() const { return config_text_; }
   // Other files a runtime needs, that exist here: tokenizer*, vocab*,
   // merges.txt, generation_config.json, chat_template*, special_tokens_map,
   // preprocessor_config, *.model. Names, sorted.
   std::vector<std::string> CompanionFiles() const;
 
-  // Raw bytes of a tensor.
+  // Bytes of a tensor: elements, codes or blocks, rows in the model's order.
   void ReadTensor(uint32_t tensor, uint64_t byte_offset,
                   std::span<std::byte> out) const;
   // Rows [row, row + out.size() / cols) of a canonical matrix as floats, FP8
@@ -66,6 +69,7 @@ class Checkpoint {
   Checkpoint() = default;
   void OpenDirectory();
   void OpenBareFile();
+  void OpenGguf();  // path_ is in files_ already
   const File& OpenFile(const std::string& name);
   // The files an index names, sorted; throws kCorrupt when one is missing.
   std::vector<std::string> ShardsOf(

@@ -102,14 +102,16 @@ TEST_F(CheckpointTest, ReportsWeightsOfAnotherFormat) {
   Write("pytorch_model.bin", "PK");
   EXPECT_EQ(OpenError(),
             "4 DIR: found pytorch_model.bin, expected model.safetensors or "
-            "model.safetensors.index.json (only safetensors can be read)");
+            "model.safetensors.index.json (only safetensors and GGUF can "
+            "be read)");
 }
 
-TEST_F(CheckpointTest, ReportsGguf) {
+TEST_F(CheckpointTest, ReportsGgufInADirectory) {
+  Write("config.json", "{}");
   Write("model.gguf", "GGUF\3");
-  EXPECT_EQ(OpenError("model.gguf"),
-            "4 DIR/model.gguf: found a GGUF file, expected safetensors (start "
-            "from the checkpoint this one was made from)");
+  EXPECT_EQ(OpenError(),
+            "4 DIR: found model.gguf, expected model.safetensors or "
+            "model.safetensors.index.json (name the GGUF file itself)");
 }
 
 TEST_F(CheckpointTest, ReportsAPathThatIsNotThere) {

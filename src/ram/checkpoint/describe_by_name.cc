@@ -118,6 +118,7 @@ bool IsLeftover(const TensorInfo& tensor) {
   const std::string_view name = tensor.name;
   const bool mask = name.ends_with("attn.bias") && tensor.shape.size() == 4;
   return mask || name.ends_with("rotary_emb.inv_freq") ||
+         name.starts_with("rope_f") ||  // GGUF: their scaling
          name.ends_with("attn.masked_bias") ||
          name.ends_with("attention.masked_bias");
 }

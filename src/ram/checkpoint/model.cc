@@ -17,8 +17,17 @@ uint64_t TensorInfo::elements() const {
 
 uint64_t TensorInfo::row_bytes() const {
   const uint64_t cols = shape.empty() ? 1 : shape.back();
-  return storage.dense() ? cols * DTypeBytes(dtype)
-                         : AffineCodeBytes(storage.scheme, cols);
+  switch (storage.kind) {
+    case Storage::Kind::kDense:
+      break;
+    case Storage::Kind::kAffine:
+      return AffineCodeBytes(storage.scheme, cols);
+    case Storage::Kind::kBlocks: {
+      const GgmlTypeFacts& facts = FactsOf(storage.block_type);
+      return cols / facts.block_weights * facts.block_bytes;
+    }
+  }
+  return cols * DTypeBytes(dtype);
 }
 
 uint64_t TensorInfo::bytes() const {
@@ -27,8 +36,15 @@ uint64_t TensorInfo::bytes() const {
 }
 
 std::string StorageLabel(const TensorInfo& tensor) {
-  return tensor.storage.dense() ? std::string(DTypeName(tensor.dtype))
-                                : SchemeLabel(tensor.storage.scheme);
+  switch (tensor.storage.kind) {
+    case Storage::Kind::kDense:
+      break;
+    case Storage::Kind::kAffine:
+      return SchemeLabel(tensor.storage.scheme);
+    case Storage::Kind::kBlocks:
+      return std::string(FactsOf(tensor.storage.block_type).name);
+  }
+  return std::string(DTypeName(tensor.dtype));
 }
 
 std::string_view SectionName(Section section) {

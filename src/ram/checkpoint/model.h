@@ -12,6 +12,7 @@
 #include "ram/base/json.h"
 #include "ram/quantization/scheme.h"
 #include "ram/tensor/dtype.h"
+#include "ram/tensor/ggml_type.h"
 
 namespace ram {
 
@@ -20,11 +21,17 @@ struct Storage {
   enum class Kind : uint8_t {
     kDense,   // one after the other, each of TensorInfo::dtype
     kAffine,  // MLX's codes (quantization/affine.h); scales and biases apart
+    kBlocks,  // ggml's blocks (quantization/gguf_blocks.h)
   };
   Kind kind = Kind::kDense;
   Scheme scheme;        // bits and group size of codes
   int64_t scales = -1;  // indices into Model::tensors; -1 for none
   int64_t biases = -1;
+  GgmlType block_type = GgmlType::kF32;  // of kBlocks
+  // llama.cpp keeps the rows of a head in the order in which it rotates them:
+  // row i + j * head_rows / 2 of each head lies at 2 * i + j. 0: as they are.
+  uint64_t head_rows = 0;
+  float shift = 0;  // to be added to F32 elements (Gemma's norms in GGUF: -1)
 
   bool dense() const { return kind == Kind::kDense; }
 };
@@ -34,7 +41,9 @@ struct Storage {
 struct TensorInfo {
   std::string name;
   std::string file;  // name relative to the checkpoint; may be empty (replay)
-  DType dtype = DType::kBF16;  // of the elements; of codes: of their scales
+  // Of the elements; of codes: of their scales; of blocks: what to write
+  // instead.
+  DType dtype = DType::kBF16;
   std::vector<uint64_t> shape;
   uint64_t offset = 0;  // absolute byte offset in `file`
   Storage storage = {};
@@ -48,7 +57,7 @@ struct TensorInfo {
   uint64_t bytes() const;      // of all rows
 };
 
-// "BF16", "4-bit g64".
+// "BF16", "4-bit g64", "Q4_K".
 std::string StorageLabel(const TensorInfo& tensor);
 
 // Which part of the model something belongs to.

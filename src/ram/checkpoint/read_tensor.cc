@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <memory>
 #include <vector>
 
 #include "ram/base/checked.h"
 #include "ram/quantization/affine.h"
+#include "ram/quantization/gguf_blocks.h"
 #include "ram/tensor/convert.h"
 
 namespace ram {
@@ -54,19 +56,39 @@ void DecodeRows(const TensorSource& source, uint64_t row, uint64_t rows,
   }
 }
 
+// Whole rows of ggml's blocks.
+void DecodeBlockRows(const TensorSource& source, uint64_t row, uint64_t rows,
+                     std::span<float> out) {
+  const uint64_t row_bytes = source.tensor.row_bytes();
+  const uint64_t batch =
+      std::clamp<uint64_t>(kScratchBytes / row_bytes, 1, rows);
+  thread_local std::vector<std::byte> scratch;
+  if (scratch.size() < batch * row_bytes) scratch.resize(batch * row_bytes);
+  while (rows > 0) {
+    const uint64_t count = std::min(batch, rows);
+    const auto bytes = std::span(scratch).first(count * row_bytes);
+    ReadStored(source.file, source.tensor, row * row_bytes, bytes);
+    DecodeBlocks(source.tensor.storage.block_type, bytes.data(),
+                 out.first(count * source.cols()));
+    out = out.subspan(count * source.cols());
+    row += count;
+    rows -= count;
+  }
+}
+
 // out = `out.size()` consecutive elements from the `first` on.
 void ReadRun(const TensorSource& source, uint64_t first, std::span<float> out) {
   const uint64_t width = DTypeBytes(source.tensor.dtype);
-  uint64_t offset = source.tensor.offset + first * width;
+  uint64_t offset = first * width;
   if (source.tensor.dtype == DType::kF32) {
-    source.file.ReadAt(offset, std::as_writable_bytes(out));
+    ReadStored(source.file, source.tensor, offset, std::as_writable_bytes(out));
     return;
   }
   const std::span<std::byte> scratch = Scratch();
   while (!out.empty()) {
     const size_t count = std::min(out.size(), scratch.size() / width);
     const auto bytes = scratch.first(count * width);
-    source.file.ReadAt(offset, bytes);
+    ReadStored(source.file, source.tensor, offset, bytes);
     ToFloat(source.tensor.dtype, bytes.data(), out.first(count));
     out = out.subspan(count);
     offset += bytes.size();
@@ -81,6 +103,8 @@ void ReadWholeRows(const TensorSource& source, uint64_t row, uint64_t rows,
       return ReadRun(source, row * source.cols(), out);
     case Storage::Kind::kAffine:
       return DecodeRows(source, row, rows, out);
+    case Storage::Kind::kBlocks:
+      return DecodeBlockRows(source, row, rows, out);
   }
 }
 
@@ -126,6 +150,43 @@ class ScaleRows {
   std::vector<float> scales_;
 };
 
+// Rows in the order of the model from a file that has those of each head in
+// pairs (Storage::head_rows). A bias is rows of one element.
+void ReadPairedRows(const File& file, const TensorInfo& tensor,
+                    uint64_t byte_offset, std::span<std::byte> out) {
+  const uint64_t row_bytes =
+      tensor.shape.size() == 1 ? DTypeBytes(tensor.dtype) : tensor.row_bytes();
+  const uint64_t head_rows = tensor.storage.head_rows;
+  const uint64_t half = head_rows / 2;
+  thread_local std::vector<std::byte> scratch;
+  while (!out.empty()) {
+    const uint64_t row = byte_offset / row_bytes;
+    const uint64_t within = byte_offset % row_bytes;
+    const uint64_t i = row % half;
+    const uint64_t stored =
+        row / head_rows * head_rows + 2 * i + row % head_rows / half;
+    const uint64_t begin = tensor.offset + stored * row_bytes;
+    uint64_t taken = std::min<uint64_t>(row_bytes - within, out.size());
+    if (taken < row_bytes) {
+      file.ReadAt(begin + within, out.first(taken));
+    } else {
+      // Every second row of a run.
+      const uint64_t count =
+          std::min({half - i, out.size() / row_bytes,
+                    std::max<uint64_t>(1, kScratchBytes / (2 * row_bytes))});
+      scratch.resize((2 * count - 1) * row_bytes);
+      file.ReadAt(begin, scratch);
+      for (uint64_t r = 0; r < count; ++r) {
+        std::memcpy(&out[r * row_bytes], &scratch[2 * r * row_bytes],
+                    row_bytes);
+      }
+      taken = count * row_bytes;
+    }
+    byte_offset += taken;
+    out = out.subspan(taken);
+  }
+}
+
 // Whole rows are read to take `cols` of each, `out` holding them tightly.
 void ReadColumns(const TensorSource& source, uint64_t row, uint64_t rows,
                  uint64_t col, uint64_t cols, std::span<float> out) {
@@ -153,6 +214,23 @@ void ReadColumns(const TensorSource& source, uint64_t row, uint64_t rows,
 }
 
 }  // namespace
+
+void ReadStored(const File& file, const TensorInfo& tensor,
+                uint64_t byte_offset, std::span<std::byte> out) {
+  if (tensor.storage.head_rows > 0) {
+    ReadPairedRows(file, tensor, byte_offset, out);
+  } else {
+    file.ReadAt(tensor.offset + byte_offset, out);
+  }
+  if (tensor.storage.shift == 0.0F) return;
+  assert(tensor.dtype == DType::kF32 && out.size() % sizeof(float) == 0);
+  for (size_t at = 0; at < out.size(); at += sizeof(float)) {
+    float value;
+    std::memcpy(&value, &out[at], sizeof(value));
+    value += tensor.storage.shift;
+    std::memcpy(&out[at], &value, sizeof(value));
+  }
+}
 
 void ReadRectangle(const TensorSource& source, uint64_t row, uint64_t rows,
                    uint64_t col, uint64_t cols, std::span<float> out) {

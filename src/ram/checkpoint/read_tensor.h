@@ -1,6 +1,7 @@
-// Rectangles of a tensor as floats.
+// Rectangles of a tensor as floats, or as bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
@@ -23,6 +24,12 @@ struct TensorSource {
 
   uint64_t cols() const { return tensor.shape.back(); }
 };
+
+// Bytes [byte_offset, byte_offset + out.size()) of the tensor, as if its rows
+// were in order and its elements not shifted (Storage::head_rows, shift: whole
+// elements only). Throws kIo, kCorrupt as File::ReadAt.
+void ReadStored(const File& file, const TensorInfo& tensor,
+                uint64_t byte_offset, std::span<std::byte> out);
 
 // out[rows][cols] = rows row.. and columns col.. of the source. Memory beside
 // `out` is at most 1 MiB, or a few rows. Throws kIo, kCorrupt as File::ReadAt.
