@@ -120,37 +120,33 @@ def test_mlx_computes_the_same_from_both(kept):
     assert set(parameters(ours)) == {name for name, _ in weights}
 
 
-def greedy(model, ids, count):
-    for _ in range(count):
-        logits = model(mx.array([ids]))[0, -1]
-        ids = ids + [int(mx.argmax(logits))]
-    return ids
-
-
-PROMPTS = {
-    "smollm2-135m": (["The", "Ġcapital", "Ġof", "ĠFrance", "Ġis"], "ĠParis"),
-    "gemma-3-270m": (
-        ["<bos>", "The", "▁capital", "▁of", "▁France", "▁is"],
-        "▁Paris",
-    ),
-}
+TEXT = (
+    "The quick brown fox jumps over the lazy dog . It was the best of times , "
+    "it was the worst of times ."
+).split()
 
 
 def test_the_model_still_speaks(kept):
-    """A wrong row order, norm or scale of the embedding makes it babble."""
+    """A wrong row order, norm or scale makes English as unlikely as chance,
+    ln 49,152 = 10.8 nats a token; both models give it 2 to 3."""
     path, out = kept
     tokens = GGUFReader(path).fields["tokenizer.ggml.tokens"].contents()
     ids = {token: i for i, token in enumerate(tokens)}
-    prompt, expected = PROMPTS[path.stem]
-    said = greedy(load(out), [ids[token] for token in prompt], 8)
-    said = [tokens[i] for i in said[len(prompt) :]]
-    assert expected in said, said
+    space = "Ġ" if "Ġthe" in ids else "▁"
+    text = [ids[TEXT[0]]]
+    text += [ids.get(space + w, ids.get(w)) for w in TEXT[1:]]
+    if "<bos>" in ids:
+        text = [ids["<bos>"]] + text
+    logits = load(out)(mx.array([text]))[0].astype(mx.float32)
+    likely = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
+    losses = [-float(likely[i, text[i + 1]]) for i in range(len(text) - 1)]
+    assert np.mean(losses) < 4
 
 
 def test_every_command_works(kept, tmp_path):
     path, _ = kept
     inspected = json.loads(run_ram("inspect", path, "--json"))
-    assert inspected["known"] if "known" in inspected else True
+    assert inspected["architecture"].endswith("ForCausalLM")
     run_ram("analyze", path, "-o", tmp_path / "analysis")
     plan = tmp_path / "plan.json"
     manifest = tmp_path / "analysis/manifest.json"

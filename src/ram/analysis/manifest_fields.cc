@@ -138,6 +138,15 @@ bool MarkCodes(ParsedManifest& manifest, const Value&) {
   return true;
 }
 
+bool SetBlocks(ParsedManifest& manifest, const Value& value) {
+  const auto type = ParseGgmlType(*value.string);
+  if (!type || FactsOf(*type).block_weights == 1) return false;
+  Storage& storage = manifest.tensors.back().storage;
+  storage.kind = Storage::Kind::kBlocks;
+  storage.block_type = *type;
+  return true;
+}
+
 bool SetCodeBits(ParsedManifest& manifest, const Value& value) {
   manifest.tensors.back().storage.scheme.bits = static_cast<int>(value.uint);
   return value.uint >= 2 && value.uint <= 8;
@@ -216,6 +225,7 @@ constexpr JsonField kTensorFields[] = {
     {"expert", false, {kUint, kCount, SetCount<&Tensor::expert>}},
     {"source", false, {kObject, "an object", MarkSource, &kSource}},
     {"stored", false, {kObject, "an object", MarkCodes, &kStored}},
+    {"blocks", false, {kString, "a block type like Q4_K", SetBlocks}},
     {"metrics", false, {kObject, "an object", Nothing, &kMetrics}},
     {"mean", false, {kNumber, kReal, SetRecordNumber<&Record::mean>}},
     {"variance", false, {kNumber, kReal, SetRecordNumber<&Record::variance>}},

@@ -69,6 +69,31 @@ TEST(ManifestTest, ReadsBackAsTheSameBytes) {
   EXPECT_EQ(ManifestToJson(Read(text)), text);
 }
 
+TEST(ManifestTest, KeepsTypesOfBlocks) {
+  TensorInfo tensor{"model.layers.0.mlp.up_proj.weight",
+                    "m.gguf",
+                    DType::kBF16,
+                    {4, 512},
+                    96};
+  tensor.storage.kind = Storage::Kind::kBlocks;
+  tensor.storage.block_type = GgmlType::kQ4_K;
+  Manifest manifest;
+  manifest.model = DescribeModel(nullptr, {tensor}, "sample");
+  manifest.matrices.emplace_back().name = tensor.name;
+  const std::string text = ManifestToJson(manifest);
+  EXPECT_THAT(text, HasSubstr("\"blocks\": \"Q4_K\""));
+  const Manifest again = Read(text);
+  ASSERT_EQ(again.model.tensors.size(), 1u);
+  EXPECT_EQ(StorageLabel(again.model.tensors[0]), "Q4_K");
+  EXPECT_EQ(again.model.tensors[0].bytes(), 4u * 2 * 144);
+}
+
+TEST(ManifestTest, RefusesUnknownBlocks) {
+  EXPECT_THROW(Read(R"({"version": 1, "tensors": [{"name": "a.weight",
+      "shape": [4, 512], "blocks": "F32", "metrics": {}}]})"),
+               Error);
+}
+
 TEST(ManifestTest, IsStrictJson) {
   const Json json = ParseJson(ManifestToJson(Sample()), "manifest");
   EXPECT_EQ(json["version"], 1);

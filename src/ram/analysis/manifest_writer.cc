@@ -141,7 +141,9 @@ void ManifestWriter::PutMatrix(const Model& model, const Matrix& matrix,
     PutText(tensor.name);
     Put(", \"shape\": [{}]}}", fmt::join(tensor.shape, ", "));
   }
-  if (!tensor.storage.dense()) {
+  if (tensor.storage.kind == Storage::Kind::kBlocks) {
+    Put(", \"blocks\": \"{}\"", StorageLabel(tensor));
+  } else if (!tensor.storage.dense()) {
     Put(", \"stored\": {{\"bits\": {}, \"group_size\": {}}}",
         tensor.storage.scheme.bits, tensor.storage.scheme.group_size);
   }

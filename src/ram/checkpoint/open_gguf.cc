@@ -97,17 +97,6 @@ std::vector<float> ReadTable(const std::vector<Part>& parts,
   return {};
 }
 
-// Blocks are read as rows of matrices only.
-void CheckPlainIsDense(const Model& model, std::string_view source) {
-  for (size_t i = 0; i < model.tensors.size(); ++i) {
-    const TensorInfo& tensor = model.tensors[i];
-    if (model.uses[i] != TensorUse::kPlain || tensor.storage.dense()) continue;
-    Fail(ErrorKind::kUnsupported,
-         "{}: {}: found {} in what is not a matrix, expected F32, F16 or BF16",
-         source, tensor.name_in_file(), StorageLabel(tensor));
-  }
-}
-
 }  // namespace
 
 void Checkpoint::OpenGguf() {
@@ -141,7 +130,6 @@ void Checkpoint::OpenGguf() {
   }
   config_text_ = config.dump(2) + "\n";
   model_ = DescribeModel(std::move(config), std::move(tensors), path_.string());
-  CheckPlainIsDense(model_, path_.string());
 }
 
 }  // namespace ram

@@ -58,6 +58,13 @@ std::optional<GgmlType> ParseGgmlType(uint32_t id) {
   return Find(type) ? std::optional(type) : std::nullopt;
 }
 
+std::optional<GgmlType> ParseGgmlType(std::string_view name) {
+  for (const GgmlTypeFacts& facts : kFacts) {
+    if (facts.name == name) return facts.type;
+  }
+  return std::nullopt;
+}
+
 const GgmlTypeFacts& FactsOf(GgmlType type) {
   const GgmlTypeFacts* const facts = Find(type);
   assert(facts);

@@ -54,6 +54,8 @@ struct GgmlTypeFacts {
 
 // nullopt for a number that ggml has not given, or has taken back.
 std::optional<GgmlType> ParseGgmlType(uint32_t id);
+// By GgmlTypeFacts::name.
+std::optional<GgmlType> ParseGgmlType(std::string_view name);
 const GgmlTypeFacts& FactsOf(GgmlType type);
 
 }  // namespace ram

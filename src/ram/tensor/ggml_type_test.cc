@@ -17,9 +17,14 @@ TEST(GgmlTypeTest, KnowsTheSizesOfBlocks) {
 }
 
 TEST(GgmlTypeTest, KnowsNumbersThatGgmlUses) {
-  EXPECT_EQ(ParseGgmlType(12), GgmlType::kQ4_K);
-  EXPECT_EQ(ParseGgmlType(4), std::nullopt);  // Q4_2, taken back
-  EXPECT_EQ(ParseGgmlType(1000), std::nullopt);
+  EXPECT_EQ(ParseGgmlType(12u), GgmlType::kQ4_K);
+  EXPECT_EQ(ParseGgmlType(4u), std::nullopt);  // Q4_2, taken back
+  EXPECT_EQ(ParseGgmlType(1000u), std::nullopt);
+}
+
+TEST(GgmlTypeTest, KnowsNames) {
+  EXPECT_EQ(ParseGgmlType("IQ4_XS"), GgmlType::kIQ4_XS);
+  EXPECT_EQ(ParseGgmlType("Q4_2"), std::nullopt);
 }
 
 }  // namespace
