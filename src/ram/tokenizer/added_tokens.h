@@ -16,6 +16,7 @@ namespace ram {
 
 struct AddedToken {
   std::string text;
+  std::string looked_for = {};  // in the text; empty: `text`
   TokenId id = 0;
   bool special = false;
   bool single_word = false;  // only between characters that are not \w

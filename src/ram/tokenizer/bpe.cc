@@ -3,16 +3,14 @@
 #include <algorithm>
 #include <queue>
 #include <span>
-#include <unordered_map>
 
 #include "ram/base/error.h"
 #include "ram/tokenizer/unicode.h"
+#include "ram/tokenizer/word_cache.h"
 
 namespace ram {
 namespace {
 
-constexpr size_t kCachedWordBytes = 256;
-constexpr size_t kCachedWords = size_t{1} << 20;
 constexpr uint32_t kNone = ~uint32_t{0};
 
 std::string ByteTokenText(unsigned byte) {
@@ -56,6 +54,13 @@ Bpe::Bpe(Vocabulary vocabulary, std::span<const Merge> merges,
   for (unsigned byte = 0; byte < 256; ++byte) {
     byte_tokens_[byte] = vocabulary_.Find(ByteTokenText(byte));
   }
+  words_apart_ =
+      !options_.ignore_merges && options_.end_suffix.empty() &&
+      options_.continuing_prefix.empty() && vocabulary_.Find(kSpaceMark) &&
+      std::none_of(vocabulary_.entries().begin(), vocabulary_.entries().end(),
+                   [](const Vocabulary::Entry& entry) {
+                     return HasInnerSpaceMark(entry.text);
+                   });
   single_.fill(-1);
   for (char32_t c = 0; c < single_.size(); ++c) {
     std::string text;
@@ -67,7 +72,8 @@ Bpe::Bpe(Vocabulary vocabulary, std::span<const Merge> merges,
 // The state of one call of Encode.
 class Bpe::Encoder {
  public:
-  Encoder(const Bpe& bpe, std::vector<TokenId>& ids) : bpe_(bpe), ids_(ids) {}
+  Encoder(const Bpe& bpe, std::vector<TokenId>& ids)
+      : bpe_(bpe), ids_(ids), cache_(ids) {}
 
   // `word` must stay where it is until the last word was added.
   void Add(std::string_view word) {
@@ -77,15 +83,7 @@ class Bpe::Encoder {
         return;
       }
     }
-    const bool cached = word.size() < kCachedWordBytes;
-    if (cached) {
-      const auto found = cache_.find(word);
-      if (found != cache_.end()) {
-        const auto [begin, end] = found->second;
-        for (size_t i = begin; i < end; ++i) ids_.push_back(ids_[i]);
-        return;
-      }
-    }
+    if (cache_.Append(word)) return;
     const size_t begin = ids_.size();
     Start(word);
     MergeAll();
@@ -93,9 +91,7 @@ class Bpe::Encoder {
          at = symbols_[at].next) {
       ids_.push_back(symbols_[at].id);
     }
-    if (cached && cache_.size() < kCachedWords) {
-      cache_.emplace(word, std::pair(begin, ids_.size()));
-    }
+    cache_.Remember(word, begin);
   }
 
  private:
@@ -218,13 +214,19 @@ class Bpe::Encoder {
   std::vector<Symbol> symbols_;
   bool pending_unknown_ = false;  // seen and not yet a symbol
   std::priority_queue<Candidate> queue_;
-  // Where in ids_ the tokens of a word are.
-  std::unordered_map<std::string_view, std::pair<size_t, size_t>> cache_;
+  WordCache cache_;
 };
 
 void Bpe::Encode(const Words& words, std::vector<TokenId>& ids) const {
   Encoder encoder(*this, ids);
-  for (const Word& word : words.words) encoder.Add(words.View(word));
+  for (const Word& word : words.words) {
+    const std::string_view text = words.View(word);
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = words_apart_ ? NextMarkedWord(text, at) : text.size();
+      encoder.Add(text.substr(at, end - at));
+      at = end;
+    }
+  }
 }
 
 }  // namespace ram

@@ -47,6 +47,7 @@ class Bpe : public TokenModel {
   std::string source_;
   std::optional<TokenId> unknown_;
   std::array<std::optional<TokenId>, 256> byte_tokens_;
+  bool words_apart_ = false;  // no token crosses a NextMarkedWord
   // Of the code points below 0x400, which the byte alphabet lies in; -1: none.
   std::array<TokenId, 0x400> single_;
 };

@@ -193,7 +193,7 @@ std::unique_ptr<Decoder> MakeSentencePieceDecoder(bool drop_first) {
                 {{"type", "Fuse"}}};
   if (drop_first) {
     steps.push_back(
-        {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
+        {{"type", "Strip"}, {"content", " "}, {"start", 1U}, {"stop", 0U}});
   }
   return ReadSequence({{"decoders", steps}}, "SentencePiece");
 }

@@ -65,7 +65,8 @@ void PipelineTokenizer::MakeFinders() {
   for (const auto& [id, index] : added_by_id_) {
     const AddedToken& token = parts_.added_tokens[index];
     if (!token.normalized) {
-      raw.push_back({token.text, &token});
+      raw.push_back(
+          {token.looked_for.empty() ? token.text : token.looked_for, &token});
       continue;
     }
     std::string text = parts_.normalizer->Apply(token.text);

@@ -7,6 +7,7 @@
 
 #include "ram/base/error.h"
 #include "ram/tokenizer/unicode.h"
+#include "ram/tokenizer/word_cache.h"
 
 namespace ram {
 namespace {
@@ -31,7 +32,10 @@ ScoreBpe::ScoreBpe(Vocabulary vocabulary, std::vector<float> scores,
     if (!is_text[i] || entries[i].text.empty()) continue;
     by_text_.emplace(entries[i].text, i);
     longest_bytes_ = std::max(longest_bytes_, entries[i].text.size());
+    words_apart_ = words_apart_ && !HasInnerSpaceMark(entries[i].text);
   }
+  // A run of unknown characters ends at a space only if that is known.
+  words_apart_ = words_apart_ && by_text_.contains(kSpaceMark);
   for (unsigned byte = 0; byte < 256; ++byte) {
     const auto id = vocabulary_.Find(fmt::format("<0x{:02X}>", byte));
     byte_tokens_[byte] = id.value_or(0);
@@ -43,9 +47,12 @@ ScoreBpe::ScoreBpe(Vocabulary vocabulary, std::vector<float> scores,
 class ScoreBpe::Encoder {
  public:
   Encoder(const ScoreBpe& model, std::vector<TokenId>& ids)
-      : model_(model), ids_(ids) {}
+      : model_(model), ids_(ids), cache_(ids) {}
 
+  // `word` must stay where it is until the last word was added.
   void Add(std::string_view word) {
+    if (cache_.Append(word)) return;
+    const size_t begin = ids_.size();
     symbols_.clear();
     for (size_t at = 0; at < word.size();) {
       const size_t bytes = FirstCodePoint(word.substr(at)).bytes;
@@ -60,6 +67,7 @@ class ScoreBpe::Encoder {
          at = symbols_[at].next) {
       after_unknown = Emit(symbols_[at].text, after_unknown);
     }
+    cache_.Remember(word, begin);
   }
 
  private:
@@ -137,11 +145,19 @@ class ScoreBpe::Encoder {
   std::vector<TokenId>& ids_;
   std::vector<Symbol> symbols_;
   std::priority_queue<Candidate> queue_;
+  WordCache cache_;
 };
 
 void ScoreBpe::Encode(const Words& words, std::vector<TokenId>& ids) const {
   Encoder encoder(*this, ids);
-  for (const Word& word : words.words) encoder.Add(words.View(word));
+  for (const Word& word : words.words) {
+    const std::string_view text = words.View(word);
+    for (size_t at = 0; at < text.size();) {
+      const size_t end = words_apart_ ? NextMarkedWord(text, at) : text.size();
+      encoder.Add(text.substr(at, end - at));
+      at = end;
+    }
+  }
 }
 
 }  // namespace ram

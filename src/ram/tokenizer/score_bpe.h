@@ -35,6 +35,7 @@ class ScoreBpe : public TokenModel {
   // Indices of entries that text can become.
   std::unordered_map<std::string_view, uint32_t> by_text_;
   size_t longest_bytes_ = 0;
+  bool words_apart_ = true;  // no token crosses a NextMarkedWord
   std::array<TokenId, 256> byte_tokens_;
   bool has_byte_tokens_ = true;
   std::optional<TokenId> unknown_;

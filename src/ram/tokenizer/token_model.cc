@@ -6,6 +6,7 @@
 #include "ram/base/error.h"
 #include "ram/tokenizer/bpe.h"
 #include "ram/tokenizer/component_json.h"
+#include "ram/tokenizer/unigram.h"
 
 namespace ram {
 namespace {
@@ -92,6 +93,33 @@ std::unique_ptr<TokenModel> ReadBpe(const Json& description,
                                std::move(options), source);
 }
 
+// "vocab" is a list of [text, log-probability].
+std::unique_ptr<TokenModel> ReadUnigram(const Json& description,
+                                        std::string_view source) {
+  std::vector<Vocabulary::Entry> entries;
+  std::vector<double> scores;
+  for (const Json& piece : ListField(description, "vocab", source)) {
+    if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() ||
+        !piece[1].is_number()) {
+      Fail(ErrorKind::kCorrupt, "{}: vocab: found {}, expected [text, score]",
+           source, Shown(piece));
+    }
+    entries.push_back({piece[0].get<std::string>(), entries.size()});
+    scores.push_back(piece[1].get<double>());
+  }
+  const auto unknown = OptionalUint(description, "unk_id", source);
+  if (unknown && *unknown >= entries.size()) {
+    Fail(ErrorKind::kCorrupt, "{}: unk_id: found {}, expected less than {}",
+         source, *unknown, entries.size());
+  }
+  const std::vector<bool> is_text(entries.size(), true);
+  return std::make_unique<Unigram>(
+      Vocabulary(std::move(entries), source), std::move(scores), is_text,
+      unknown ? std::optional(static_cast<TokenId>(*unknown)) : std::nullopt,
+      OptionalBool(description, "byte_fallback", source).value_or(false),
+      /*single_precision=*/false, std::string(source));
+}
+
 }  // namespace
 
 std::unique_ptr<TokenModel> MakeTokenModel(const Json& description,
@@ -104,10 +132,11 @@ std::unique_ptr<TokenModel> MakeTokenModel(const Json& description,
   // The oldest files have no type.
   const std::string type =
       OptionalString(description, "type", where)
-          .value_or(description.contains("merges") ? "BPE" : "");
+          .value_or(description.contains("merges") ? "BPE" : "Unigram");
   if (type == "BPE") return ReadBpe(description, where);
-  Fail(ErrorKind::kUnsupported, "{}: found type '{}', expected BPE", where,
-       type.substr(0, 40));
+  if (type == "Unigram") return ReadUnigram(description, where);
+  Fail(ErrorKind::kUnsupported, "{}: found type '{}', expected BPE or Unigram",
+       where, type.substr(0, 40));
 }
 
 }  // namespace ram

@@ -9,6 +9,7 @@
 #include "ram/container/gguf.h"
 #include "ram/tokenizer/gguf_tokenizer.h"
 #include "ram/tokenizer/pipeline_tokenizer.h"
+#include "ram/tokenizer/sentencepiece.h"
 #include "ram/tokenizer/tokenizer_config.h"
 #include "ram/tokenizer/tokenizer_json.h"
 
@@ -45,6 +46,21 @@ void Configure(const TokenizerConfig& config, TokenizerParts& parts) {
   parts.chat_template = config.chat_template;
 }
 
+// The file names its own start and end; a text gets the start unless the
+// configuration says no.
+TokenizerParts OpenSentencePiece(const std::filesystem::path& path,
+                                 TokenizerConfig& config) {
+  SentencePieceModel model =
+      ReadSentencePiece(ReadTextFile(path), path.string());
+  const auto text = [&](std::optional<TokenId> id) {
+    return id ? *model.parts.model->vocabulary().Text(*id) : std::string();
+  };
+  if (config.start_token.empty()) config.start_token = text(model.start);
+  if (config.end_token.empty()) config.end_token = text(model.end);
+  if (!config.add_start) config.add_start = model.start.has_value();
+  return std::move(model.parts);
+}
+
 }  // namespace
 
 std::unique_ptr<Tokenizer> Tokenizer::Open(const std::filesystem::path& model) {
@@ -60,13 +76,21 @@ std::unique_ptr<Tokenizer> Tokenizer::Open(const std::filesystem::path& model) {
         ReadGgufTokenizer(ReadGgufHeader(file).metadata));
   }
   const std::filesystem::path json_path = model / "tokenizer.json";
-  if (!std::filesystem::exists(json_path)) {
-    Fail(ErrorKind::kIo, "{}: tokenizer: found no tokenizer.json, expected one",
+  const std::filesystem::path piece_path = model / "tokenizer.model";
+  TokenizerConfig config = ReadTokenizerConfig(model);
+  TokenizerParts parts;
+  if (std::filesystem::exists(json_path)) {
+    parts =
+        ReadTokenizerJson(ReadJsonFile(json_path.string()), json_path.string());
+  } else if (std::filesystem::exists(piece_path)) {
+    parts = OpenSentencePiece(piece_path, config);
+  } else {
+    Fail(ErrorKind::kIo,
+         "{}: tokenizer: found neither tokenizer.json nor tokenizer.model, "
+         "expected one",
          model.string());
   }
-  TokenizerParts parts =
-      ReadTokenizerJson(ReadJsonFile(json_path.string()), json_path.string());
-  Configure(ReadTokenizerConfig(model), parts);
+  Configure(config, parts);
   return std::make_unique<PipelineTokenizer>(std::move(parts));
 }
 
