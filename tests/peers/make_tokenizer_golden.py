@@ -4,11 +4,15 @@ model's. Run with the packages of tests/peers/requirements.txt; the files are
 committed.
 
     python tests/peers/make_tokenizer_golden.py
+
+And what the `sentencepiece` package makes of three small models of its own.
 """
 
 import json
 import pathlib
+import tempfile
 
+import sentencepiece
 from tokenizer_corpus import PIECES
 from tokenizers import Tokenizer
 
@@ -154,6 +158,11 @@ def boundaries():
     return bpe(vocab, unk_token="?", end_of_word_suffix="|")
 
 
+def unigram(more=(), **options):
+    pieces = [["<unk>", 0.0], ["a", -2.0], ["b", -2.5], ["c", -3.0], ["ab", -3.5], ["abc", -7.4], ["bc", -5.0], ["aaa", -5.5]]
+    return {"type": "Unigram", "unk_id": 0, "vocab": pieces + list(more), "byte_fallback": False} | options
+
+
 def models():
     letters = ["<unk>", "a", "b", "c", "ab", "bc", "abc", "aa", "aaa", "▁"]
     pairs = [["b", "c"], ["a", "b"], ["ab", "c"], ["a", "bc"], ["a", "a"], ["aa", "a"]]
@@ -171,6 +180,8 @@ def models():
         "ignore merges": bpe(letters, pairs[:2], unk_token="<unk>", ignore_merges=True),
         "prefix": bpe(prefixed, [["a", "##b"], ["##b", "##c"], ["ab", "##c"]], unk_token="<unk>", continuing_subword_prefix="##"),
         "suffix": bpe(suffixed, [["b", "c|"], ["a", "bc|"]], unk_token="<unk>", end_of_word_suffix="|"),
+        "unigram": unigram(),
+        "unigram bytes": unigram([[f"<0x{byte:02X}>", -20.0] for byte in range(256)], byte_fallback=True),
         "repeated merge": bpe(letters, pairs + [["b", "c"]], unk_token="<unk>"),
     }
 
@@ -204,6 +215,30 @@ def write(name, value):
     (OUT / name).write_text(text.replace('{"name"', '\n{"name"') + "\n")
 
 
+SENTENCES = ["the cat sat on the mat", "a dog ate the cat's hat", "that is all, isn't it"] * 20
+SENTENCEPIECE = {
+    "bpe": {"model_type": "bpe", "vocab_size": 50},
+    "bpe_bytes": {"model_type": "bpe", "byte_fallback": True, "vocab_size": 320, "remove_extra_whitespaces": False,
+                  "user_defined_symbols": ["<x>"]},
+    "unigram": {"model_type": "unigram", "vocab_size": 50},
+    "unigram_bytes": {"model_type": "unigram", "byte_fallback": True, "vocab_size": 300, "add_dummy_prefix": False},
+}
+SENTENCE_TEXTS = ["", " ", "the cat", "  the   cat ", "isn't", "thethethe", "zebra", "é中 😀", "a<x>b <x>", "<s>a</s>",
+                  "the\ncat\tsat", "▁a ▁", "qqq zz", "hat mat cat that " * 5]
+
+
+def train(name, options):
+    """Writes NAME.model and returns what it does to the texts."""
+    options = {"normalization_rule_name": "identity", "minloglevel": 2, "hard_vocab_limit": False} | options
+    with tempfile.TemporaryDirectory() as folder:
+        source = pathlib.Path(folder) / "sentences.txt"
+        source.write_text("\n".join(SENTENCES))
+        sentencepiece.SentencePieceTrainer.train(input=str(source), model_prefix=f"{folder}/m", **options)
+        (OUT / f"{name}.model").write_bytes(pathlib.Path(f"{folder}/m.model").read_bytes())
+    processor = sentencepiece.SentencePieceProcessor(model_file=str(OUT / f"{name}.model"))
+    return {"name": name, "cases": [{"text": text, "ids": processor.encode(text)} for text in SENTENCE_TEXTS]}
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     model = boundaries()
@@ -220,6 +255,7 @@ def main():
     for name, value in models().items():
         entries.append(golden(name, value, MODEL_TEXTS, decoder={"type": "Fuse"}) | {"model": value})
     write("models.json", {"tokenizers": entries})
+    write("sentencepiece.json", [train(name, options) for name, options in SENTENCEPIECE.items()])
     tokenizer = Tokenizer.from_file(str(ROOT / "models/wiki-dense/tokenizer.json"))
     write("wiki_dense.json", cases(tokenizer, PIECES))
 

@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "ram/base/file.h"
 #include "ram/base/json.h"
 #include "ram/tokenizer/pipeline_tokenizer.h"
+#include "ram/tokenizer/sentencepiece.h"
 #include "ram/tokenizer/tokenizer.h"
 #include "ram/tokenizer/tokenizer_json.h"
 
@@ -63,6 +65,24 @@ TEST(TokenizerGoldenTest, BundledModelHasTheIdsOfTokenizers) {
   const auto tokenizer = Tokenizer::Open(RAM_SOURCE_DIR "/models/wiki-dense");
   for (const Json& row : ReadGolden("wiki_dense.json")) {
     Check(*tokenizer, row);
+  }
+}
+
+TEST(TokenizerGoldenTest, SentencePieceModelsHaveTheIdsOfSentencePiece) {
+  for (const Json& entry : ReadGolden("sentencepiece.json")) {
+    const std::string name = entry["name"];
+    SCOPED_TRACE(name);
+    const PipelineTokenizer tokenizer(
+        ReadSentencePiece(ReadTextFile(RAM_SOURCE_DIR "/tests/data/tokenizer/" +
+                                       name + ".model"),
+                          name)
+            .parts);
+    for (const Json& row : entry["cases"]) {
+      const std::string text = row["text"];
+      EXPECT_EQ(tokenizer.Encode(text, {.parse_special = false}),
+                row["ids"].get<Ids>())
+          << text;
+    }
   }
 }
 
