@@ -91,10 +91,13 @@ std::vector<EncodedChoices> EncodeAll(const EvaluatedModels& models,
   const EncodeOptions encode{.add_special = choices.start_tokens};
   std::vector<EncodedChoices> encoded(items.size());
   ParallelFor(items.size(), ResolveThreads(threads), [&](uint64_t i, int) {
+    const std::string source =
+        fmt::format("{} item {}", choices.data.string(), i);
     encoded[i] = EncodeChoices(
-        [&](std::string_view text) { return models.Encode(text, encode); },
-        prompts[i], items[i].choices,
-        fmt::format("{} item {}", choices.data.string(), i));
+        [&](std::string_view text) {
+          return models.Encode(text, encode, source);
+        },
+        prompts[i], items[i].choices, source);
   });
   return encoded;
 }
@@ -179,7 +182,8 @@ PerplexityReport RunPerplexity(const std::vector<std::string>& paths,
                                Progress& progress) {
   const EvaluatedModels models(paths);
   CheckWindowFits(models, windows.window);
-  const std::vector<TokenId> tokens = models.Encode(ReadTextFile(data), {});
+  const std::vector<TokenId> tokens =
+      models.Encode(ReadTextFile(data), {}, data.string());
   PerplexityReport report;
   report.header = MakeHeader("perplexity", data, models, options);
   report.options = windows;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "ram/base/digest.h"
 #include "ram/base/error.h"
 #include "ram/evaluation/kept_scores.h"
 #include "ram/pipeline/analyze_job.h"
@@ -41,7 +42,21 @@ uint64_t EmbeddingRows(const Model& model) {
   return 0;
 }
 
-// "; 1 of 3 models is finished ..." when something was kept.
+// Of the files that decide how text becomes tokens; empty for a GGUF file.
+std::string TokenizerDigest(const Checkpoint& checkpoint) {
+  if (!std::filesystem::is_directory(checkpoint.path())) return "";
+  std::string digests;
+  for (const std::string& name : checkpoint.CompanionFiles()) {
+    if (name.starts_with("chat_template") ||
+        name.starts_with("generation_config")) {
+      continue;
+    }
+    digests += name + " " + Sha256OfFile(checkpoint.path() / name) + "\n";
+  }
+  return digests;
+}
+
+// What became of the work so far.
 std::string InterruptedText(size_t finished, size_t models,
                             const std::filesystem::path& folder) {
   if (finished == 0) return "interrupted: no model was finished";
@@ -55,7 +70,8 @@ std::string InterruptedText(size_t finished, size_t models,
 
 EvaluatedModels::EvaluatedModels(const std::vector<std::string>& paths)
     : paths_(paths) {
-  for (const std::string& path : paths) {
+  for (size_t i = 0; i < paths.size(); ++i) {
+    const std::string& path = paths[i];
     checkpoints_.push_back(Checkpoint::Open(path));
     if (checkpoints_.back().bare_file()) {
       Fail(ErrorKind::kUnsupported,
@@ -63,7 +79,12 @@ EvaluatedModels::EvaluatedModels(const std::vector<std::string>& paths)
            "config.json and a tokenizer",
            path);
     }
-    tokenizers_.push_back(Tokenizer::Open(path));
+    AddTokenizer(i);
+    const uint64_t rows = EmbeddingRows(checkpoints_.back().model());
+    if (rows != 0 && (fewest_rows_ == 0 || rows < fewest_rows_)) {
+      fewest_rows_ = rows;
+      fewest_rows_model_ = i;
+    }
   }
 }
 
@@ -75,11 +96,26 @@ std::vector<EvaluatedModel> EvaluatedModels::Describe() const {
   return described;
 }
 
-std::vector<TokenId> EvaluatedModels::Encode(
-    std::string_view text, const EncodeOptions& options) const {
-  const std::vector<TokenId> tokens = tokenizers_[0]->Encode(text, options);
-  for (size_t i = 1; i < size(); ++i) {
-    const std::vector<TokenId> own = tokenizers_[i]->Encode(text, options);
+void EvaluatedModels::AddTokenizer(size_t model) {
+  const std::string digest = TokenizerDigest(checkpoints_[model]);
+  for (const SharedTokenizer& shared : tokenizers_) {
+    if (!digest.empty() && shared.digest == digest) return;
+  }
+  tokenizers_.push_back({Tokenizer::Open(paths_[model]), model, digest});
+}
+
+std::vector<TokenId> EvaluatedModels::Encode(std::string_view text,
+                                             const EncodeOptions& options,
+                                             std::string_view source) const {
+  std::vector<TokenId> tokens;
+  try {
+    tokens = tokenizer().Encode(text, options);
+  } catch (const Error& error) {
+    throw Error(error.kind(), fmt::format("{}: {}", source, error.what()));
+  }
+  for (const SharedTokenizer& shared : tokenizers_) {
+    if (&shared == &tokenizers_[0]) continue;
+    const std::vector<TokenId> own = shared.tokenizer->Encode(text, options);
     if (own == tokens) continue;
     const auto at = static_cast<size_t>(
         std::mismatch(tokens.begin(), tokens.end(), own.begin(), own.end())
@@ -89,17 +125,17 @@ std::vector<TokenId> EvaluatedModels::Encode(
          "{}: tokenizer: found another encoding of the text than that of {} "
          "(from token {} on), expected the same: models are compared token by "
          "token",
-         paths_[i], paths_[0], at);
+         paths_[shared.model], paths_[0], at);
   }
-  for (size_t i = 0; i < size(); ++i) {
-    const uint64_t rows = EmbeddingRows(checkpoints_[i].model());
-    for (const TokenId token : tokens) {
-      if (rows == 0 || static_cast<uint64_t>(token) < rows) continue;
-      Fail(ErrorKind::kCorrupt,
-           "{}: tokenizer: found token {} in the text, expected less than the "
-           "{} rows of the embedding (the tokenizer has {} tokens)",
-           paths_[i], token, rows, tokenizers_[i]->vocabulary_size());
+  for (const TokenId token : tokens) {
+    if (fewest_rows_ == 0 || static_cast<uint64_t>(token) < fewest_rows_) {
+      continue;
     }
+    Fail(ErrorKind::kCorrupt,
+         "{}: tokenizer: found token {} in the text, expected less than the {} "
+         "rows of the embedding (the tokenizer has {} tokens)",
+         paths_[fewest_rows_model_], token, fewest_rows_,
+         tokenizer().vocabulary_size());
   }
   return tokens;
 }

@@ -26,15 +26,17 @@ class EvaluatedModels {
   explicit EvaluatedModels(const std::vector<std::string>& paths);
 
   size_t size() const { return checkpoints_.size(); }
-  const Tokenizer& tokenizer() const { return *tokenizers_[0]; }
+  const Tokenizer& tokenizer() const { return *tokenizers_[0].tokenizer; }
   const std::string& path(size_t model) const { return paths_[model]; }
   // Sizes and paths, for the report.
   std::vector<EvaluatedModel> Describe() const;
 
   // The text as tokens. Throws kUsage when the models' tokenizers differ on
-  // it, kCorrupt when it holds a token that has no row in the embedding.
+  // it, kCorrupt when it holds a token that has no row in the embedding, or is
+  // not UTF-8; `source` names the text. Thread-safe.
   std::vector<TokenId> Encode(std::string_view text,
-                              const EncodeOptions& options) const;
+                              const EncodeOptions& options,
+                              std::string_view source) const;
 
   // The shortest context (max_position_embeddings) and whose it is; 0: none
   // says.
@@ -51,9 +53,20 @@ class EvaluatedModels {
                                  Progress& progress) const;
 
  private:
+  void AddTokenizer(size_t model);
+
   std::vector<std::string> paths_;
   std::deque<Checkpoint> checkpoints_;
-  std::vector<std::unique_ptr<Tokenizer>> tokenizers_;
+  // Models with the same tokenizer files share one; the first is the
+  // baseline's.
+  struct SharedTokenizer {
+    std::unique_ptr<Tokenizer> tokenizer;
+    size_t model = 0;    // the first that has it
+    std::string digest;  // of its files; empty: not shared
+  };
+  std::vector<SharedTokenizer> tokenizers_;
+  uint64_t fewest_rows_ = 0;  // of an embedding; 0: none is known
+  size_t fewest_rows_model_ = 0;
 };
 
 }  // namespace ram
