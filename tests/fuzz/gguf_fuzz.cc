@@ -3,8 +3,12 @@
 #include <cstdlib>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "ram/base/error.h"
+#include "ram/checkpoint/gguf_config.h"
+#include "ram/checkpoint/gguf_tensors.h"
 #include "ram/container/gguf.h"
 
 namespace {
@@ -61,14 +65,33 @@ void CheckHeader(const ram::GgufHeader& header, uint64_t file_bytes) {
   ReadEveryValue(header.metadata);
 }
 
+// The model that the metadata and the tensors make, or one Error.
+void CheckModel(const ram::GgufHeader& header) {
+  const ram::GgufFamily family = ram::GgufFamilyOf(header);
+  ram::Json config = ram::GgufConfig(family, header, [](std::string_view name) {
+    return std::vector<float>(name.size() % 9, 8.0F);
+  });
+  Require(!config.dump().empty());
+  std::vector<ram::TensorInfo> tensors =
+      ram::GgufTensors(family, header, config, "fuzz");
+  Require(tensors.size() == header.tensors.size());
+  const ram::Model model =
+      ram::DescribeModel(std::move(config), std::move(tensors), "fuzz");
+  for (const ram::Matrix& matrix : model.matrices) {
+    const ram::TensorInfo& tensor = model.tensors[matrix.tensor];
+    Require(matrix.source_cols == tensor.shape.back());
+    Require(matrix.rows * matrix.cols <= tensor.elements());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   try {
-    CheckHeader(ram::ParseGguf(
-                    std::string_view(reinterpret_cast<const char*>(data), size),
-                    "fuzz"),
-                size);
+    const ram::GgufHeader header = ram::ParseGguf(
+        std::string_view(reinterpret_cast<const char*>(data), size), "fuzz");
+    CheckHeader(header, size);
+    CheckModel(header);
   } catch (const ram::Error&) {
   }
   return 0;

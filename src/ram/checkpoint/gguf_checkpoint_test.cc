@@ -279,6 +279,74 @@ TEST_F(GgufCheckpointTest, TakesOneOffGemmasNorms) {
   EXPECT_THAT(norm, ElementsAre(0.25F, 0.25F, 0.25F, 0.25F));
 }
 
+// Two experts of two layers: stacks become a matrix per expert.
+TEST_F(GgufCheckpointTest, DescribesAMixtureOfExperts) {
+  GgufFile file = Metadata("qwen3moe");
+  file.U32("qwen3moe.expert_count", 2)
+      .U32("qwen3moe.expert_used_count", 1)
+      .U32("qwen3moe.expert_feed_forward_length", 8)
+      .U32("qwen3moe.attention.key_length", kHeadDim);
+  AddF32(file, "token_embd.weight", {kVocabulary, kHidden});
+  AddF32(file, "output.weight", {kVocabulary, kHidden});
+  AddF32(file, "output_norm.weight", {kHidden});
+  AddF32(file, "blk.0.attn_norm.weight", {kHidden});
+  AddF32(file, "blk.0.ffn_norm.weight", {kHidden});
+  AddF32(file, "blk.0.attn_q_norm.weight", {kHeadDim});
+  AddF32(file, "blk.0.attn_k_norm.weight", {kHeadDim});
+  AddF32(file, "blk.0.attn_q.weight", {kHeads * kHeadDim, kHidden});
+  AddF32(file, "blk.0.attn_k.weight", {kHeadDim, kHidden});
+  AddF32(file, "blk.0.attn_v.weight", {kHeadDim, kHidden});
+  AddF32(file, "blk.0.attn_output.weight", {kHidden, kHeads * kHeadDim});
+  AddF32(file, "blk.0.ffn_gate_inp.weight", {2, kHidden});
+  AddF32(file, "blk.0.ffn_gate_exps.weight", {2, 8, kHidden});
+  file.Tensor("blk.0.ffn_up_exps.weight", {2, 8, kHidden}, GgmlType::kF32,
+              RowsFrom(0, 16, kHidden));
+  AddF32(file, "blk.0.ffn_down_exps.weight", {2, kHidden, 8});
+  const Checkpoint checkpoint = Open(file);
+  EXPECT_TRUE(checkpoint.model().known);
+  EXPECT_FALSE(checkpoint.model().tied_head);
+  const Matrix& up = MatrixNamed(checkpoint.model(),
+                                 "model.layers.0.mlp.experts.1.up_proj.weight");
+  std::vector<float> row(kHidden);
+  checkpoint.ReadRows(up, 3, row);
+  EXPECT_EQ(row[0], 8.0F + 3.0F);
+}
+
+// The two halves of kv_b_proj, per head, as llama.cpp splits them.
+TEST_F(GgufCheckpointTest, DescribesLatentAttention) {
+  GgufFile file = Metadata("deepseek2");
+  file.U32("deepseek2.expert_count", 2)
+      .U32("deepseek2.expert_used_count", 1)
+      .U32("deepseek2.expert_feed_forward_length", 8)
+      .U32("deepseek2.expert_gating_func", 2)
+      .U32("deepseek2.leading_dense_block_count", 1)
+      .U32("deepseek2.attention.kv_lora_rank", 12)
+      .U32("deepseek2.attention.key_length_mla", 10)
+      .U32("deepseek2.attention.value_length_mla", 6)
+      .U32("deepseek2.rope.dimension_count", 4);
+  AddF32(file, "token_embd.weight", {kVocabulary, kHidden});
+  AddF32(file, "output_norm.weight", {kHidden});
+  AddF32(file, "blk.0.attn_norm.weight", {kHidden});
+  AddF32(file, "blk.0.ffn_norm.weight", {kHidden});
+  AddF32(file, "blk.0.attn_q.weight", {kHeads * 10, kHidden});
+  AddF32(file, "blk.0.attn_kv_a_mqa.weight", {12 + 4, kHidden});
+  AddF32(file, "blk.0.attn_kv_a_norm.weight", {12});
+  AddF32(file, "blk.0.attn_k_b.weight", {kHeads, 12, 6});
+  AddF32(file, "blk.0.attn_v_b.weight", {kHeads, 6, 12});
+  AddF32(file, "blk.0.attn_output.weight", {kHidden, kHeads * 6});
+  AddF32(file, "blk.0.ffn_gate.weight", {kWide, kHidden});
+  AddF32(file, "blk.0.ffn_up.weight", {kWide, kHidden});
+  AddF32(file, "blk.0.ffn_down.weight", {kHidden, kWide});
+  const Checkpoint checkpoint = Open(file);
+  EXPECT_EQ(checkpoint.model().model_type, "deepseek_v3");
+  EXPECT_TRUE(checkpoint.model().known);
+  const Matrix& keys = MatrixNamed(checkpoint.model(),
+                                   "model.layers.0.self_attn.embed_q.weight");
+  EXPECT_EQ(keys.rows, kHeads * 12);
+  EXPECT_EQ(keys.cols, 6u);
+  EXPECT_TRUE(keys.contiguous());
+}
+
 // Llama-3.1's table for heads of 128 as its converter computes it; the first
 // entries with another value than 1 and 8 were worked out by hand.
 TEST_F(GgufCheckpointTest, FindsTheScalingOfLlama3) {

@@ -78,7 +78,8 @@ class ConfigBuilder {
       config_["use_qk_norm"] = InAnyLayer("attn_q_norm.weight");
     }
     Experts();
-    return std::move(config_);
+    // As it reads from a file: whole numbers are unsigned.
+    return ParseJson(config_.dump(), metadata_.source());
   }
 
  private:
@@ -317,6 +318,12 @@ GgufFamily GgufFamilyOf(const GgufHeader& header) {
   if (!name || name->empty()) {
     Fail(ErrorKind::kCorrupt,
          "{}: general.architecture: found nothing, expected the name of one",
+         metadata.source());
+  }
+  if (!std::all_of(name->begin(), name->end(),
+                   [](char c) { return c > ' ' && c <= '~'; })) {
+    Fail(ErrorKind::kCorrupt,
+         "{}: general.architecture: found a name that is not plain ASCII",
          metadata.source());
   }
   GgufFamily family{*name, *name, {}};

@@ -65,6 +65,9 @@ Json GgufRopeScaling(const GgufFamily& family, const GgufMetadata& metadata,
   const auto type = metadata.Text(key("type")).value_or("none");
   const auto factor = metadata.Number(key("factor"));
   if (type == "none" || !factor) return nullptr;
+  if (type != "linear" && type != "yarn") {
+    return {{"rope_type", "unknown " + key("type")}};
+  }
   Json scaling = {{"rope_type", type}, {"factor", *factor}};
   if (type != "yarn") return scaling;
   if (const auto length = metadata.Uint(key("original_context_length"))) {

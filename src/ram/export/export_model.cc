@@ -11,6 +11,7 @@
 #include "ram/base/file.h"
 #include "ram/base/parallel.h"
 #include "ram/checkpoint/nonfinite.h"
+#include "ram/container/gguf.h"
 #include "ram/export/digest_chains.h"
 #include "ram/export/slice_reader.h"
 #include "ram/export/slices.h"
@@ -18,6 +19,7 @@
 #include "ram/export/weight_files.h"
 #include "ram/quantization/affine.h"
 #include "ram/tensor/convert.h"
+#include "ram/tokenizer/gguf_tokenizer_files.h"
 
 namespace ram {
 namespace {
@@ -265,6 +267,23 @@ void WriteText(const std::string& name, const std::string& text,
   record.outputs.push_back({name, text.size(), Sha256Hex(text)});
 }
 
+// What stands beside the weights in a model directory, made from GGUF's
+// metadata; a note where that cannot be done.
+std::map<std::string, std::string> GgufCompanions(
+    const Checkpoint& checkpoint, std::vector<std::string>& notes) {
+  const File& file = checkpoint.file(checkpoint.weight_files().front());
+  if (!IsGguf(file)) return {};
+  try {
+    return GgufTokenizerFiles(ReadGgufHeader(file).metadata);
+  } catch (const Error& error) {
+    notes.push_back(
+        fmt::format("no tokenizer was written ({}): take tokenizer.json from "
+                    "the model that the GGUF file was made from",
+                    error.what()));
+    return {};
+  }
+}
+
 }  // namespace
 
 ExportResult ExportModel(const Checkpoint& checkpoint, const Target& target,
@@ -285,6 +304,9 @@ ExportResult ExportModel(const Checkpoint& checkpoint, const Target& target,
   record.plan_sha256 = Sha256Hex(plan_text);
   for (const std::string& name : checkpoint.CompanionFiles()) {
     WriteText(name, ReadTextFile(checkpoint.path() / name), out, record);
+  }
+  for (const auto& [name, text] : GgufCompanions(checkpoint, result.notes)) {
+    WriteText(name, text, out, record);
   }
   checkpoint.CheckUnchanged();
   return result;

@@ -33,6 +33,7 @@ struct ExportResult {
   std::vector<StoredUnit> units;  // parallel to the layout's units
   // plan_sha256, inputs, outputs, units and plain; the rest is the caller's.
   Record record;
+  std::vector<std::string> notes;  // on what could not be written
 };
 
 // Writes weight files, index, config, plan.json and companions to `out`, in

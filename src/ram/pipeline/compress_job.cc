@@ -144,6 +144,7 @@ CompressResult RunCompress(const std::filesystem::path& model,
                   {options.threads, true}, *directory, progress);
   result.nmse = StoredNmse(exported.units, decision.plan);
   result.write_seconds = watch.Lap();
+  std::vector<std::string> notes = std::move(exported.notes);
 
   Record record =
       MakeRecord(checkpoint, decision, options, std::move(exported));
@@ -158,6 +159,7 @@ CompressResult RunCompress(const std::filesystem::path& model,
   directory->Commit();
   result.sync_seconds = watch.Lap();
   result.plan = std::move(decision.plan);
+  std::move(notes.begin(), notes.end(), std::back_inserter(result.plan.notes));
   return result;
 }
 

@@ -92,6 +92,7 @@ std::optional<GgufWords> FindGgufWords(std::string_view name) {
         MakeRegexSplits(std::span(rule.patterns.begin(), end), name));
     steps.push_back(MakeByteLevel(false, false));
     return GgufWords{.pre_tokenizer = MakeSequence(std::move(steps)),
+                     .patterns = {rule.patterns.begin(), end},
                      .nfc = rule.nfc,
                      .ignore_merges = rule.ignore_merges,
                      .add_start = rule.add_start,

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 #include "ram/tokenizer/pre_tokenizer.h"
 
@@ -11,6 +12,7 @@ namespace ram {
 
 struct GgufWords {
   std::unique_ptr<PreTokenizer> pre_tokenizer;  // ends with byte-level
+  std::vector<std::string_view> patterns;       // what it splits by, in order
   bool nfc = false;
   bool ignore_merges = false;
   bool add_start = false;  // unless the file says something else
