@@ -65,12 +65,12 @@ TEST(GgufTokenizerFilesTest, EncodeAsTheByteLevelOriginal) {
 TEST(GgufTokenizerFilesTest, EncodeAsTheSentencePieceOriginal) {
   GgufFile file;
   file.Text("tokenizer.ggml.model", "llama")
-      .Texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "<0x64>", "▁",
+      .Texts("tokenizer.ggml.tokens", {"<unk>", "<s>", "</s>", "<unused>", "▁",
                                        "a", "b", "c", "ab", "bc", "abc", "▁a"})
       .Numbers<float>("tokenizer.ggml.scores", GgufValueType::kF32,
                       {0, 0, 0, 0, -9, -8, -7, -6, -1, -2, -3, -4})
       .Numbers<int32_t>("tokenizer.ggml.token_type", GgufValueType::kI32,
-                        {2, 3, 3, 6, 1, 1, 1, 1, 1, 1, 1, 1})
+                        {2, 3, 3, 5, 1, 1, 1, 1, 1, 1, 1, 1})
       .U32("tokenizer.ggml.bos_token_id", 1)
       .U32("tokenizer.ggml.eos_token_id", 2)
       .U32("tokenizer.ggml.unknown_token_id", 0);
@@ -80,9 +80,9 @@ TEST(GgufTokenizerFilesTest, EncodeAsTheSentencePieceOriginal) {
     EXPECT_EQ(both.files->Encode(text, {.add_special = true}),
               both.gguf->Encode(text, {.add_special = true}))
         << text;
-    EXPECT_EQ(both.files->Decode(both.files->Encode(text, {})), text);
   }
   EXPECT_THAT(both.files->Encode("abc", {}), ElementsAre(4, 10));
+  EXPECT_EQ(both.files->Decode(both.files->Encode("abc a", {})), "abc a");
 }
 
 TEST(GgufTokenizerFilesTest, RefuseWhatTheReaderRefuses) {
