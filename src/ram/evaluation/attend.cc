@@ -40,9 +40,11 @@ class Block {
       for (uint64_t i = 0; i < rows_; ++i) {
         const float* from =
             queries + i * width + (group_ * heads_ + head) * shape_.key_dim;
-        std::copy_n(
-            from, shape_.key_dim,
-            scratch_.queries.data() + (head * rows_ + i) * shape_.key_dim);
+        float* to =
+            scratch_.queries.data() + (head * rows_ + i) * shape_.key_dim;
+        for (uint64_t j = 0; j < shape_.key_dim; ++j) {
+          to[j] = from[j] * shape_.scale;
+        }
       }
     }
   }
@@ -52,15 +54,13 @@ class Block {
             uint64_t count) {
     const uint64_t pairs = heads_ * rows_;
     float* scores = scratch_.scores.data();
-    MultiplyF32(true, pairs, count, shape_.key_dim, shape_.scale,
-                scratch_.queries.data(), shape_.key_dim, keys,
-                shape_.key_stride, 0.0f, scores, count);
+    Multiply(true, pairs, count, shape_.key_dim, scratch_.queries.data(), keys,
+             shape_.key_stride, false, scores);
     for (uint64_t pair = 0; pair < pairs; ++pair) {
       Weigh(pair, first, count, scores + pair * count);
     }
-    MultiplyF32(false, pairs, shape_.value_dim, count, 1.0f, scores, count,
-                values, shape_.value_stride, 1.0f, scratch_.sums.data(),
-                shape_.value_dim);
+    Multiply(false, pairs, shape_.value_dim, count, scores, values,
+             shape_.value_stride, true, scratch_.sums.data());
   }
 
   void Store(float* out) const {
@@ -79,6 +79,18 @@ class Block {
   }
 
  private:
+  // c = a x b (or its transpose), or c += ...
+  void Multiply(bool transpose, uint64_t rows, uint64_t out, uint64_t in,
+                const float* a, const float* b, uint64_t b_stride,
+                bool accumulate, float* c) const {
+    if (shape_.compute == ComputeType::kBF16) {
+      MultiplyBF16(transpose, rows, out, in, a, b, b_stride, accumulate, c);
+    } else {
+      MultiplyF32(transpose, rows, out, in, 1.0f, a, in, b, b_stride,
+                  accumulate ? 1.0f : 0.0f, c, out);
+    }
+  }
+
   // Turns scores into weights relative to the maximum so far, zero where the
   // query may not look.
   void Weigh(uint64_t pair, uint64_t first, uint64_t count, float* scores) {

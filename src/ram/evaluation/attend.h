@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "ram/evaluation/key_values.h"
+#include "ram/evaluation/score.h"
 
 namespace ram {
 
@@ -19,6 +20,7 @@ struct AttentionShape {
   uint64_t key_stride = 0;  // floats between the keys of two tokens
   uint64_t value_stride = 0;
   float scale = 1;
+  ComputeType compute = ComputeType::kF32;
   uint64_t window = 0;  // keys a query sees, itself included; 0: all
 };
 

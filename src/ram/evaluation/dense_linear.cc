@@ -167,4 +167,42 @@ void MultiplyF32(bool transpose_b, uint64_t rows, uint64_t out, uint64_t in,
               a, Dim(a_stride), b, Dim(b_stride), beta, c, Dim(c_stride));
 }
 
+void MultiplyBF16(bool transpose_b, uint64_t rows, uint64_t out, uint64_t in,
+                  const float* a, const float* b, uint64_t b_stride,
+                  bool accumulate, float* c) {
+  UseOneThread();
+  constexpr auto kType = memory::data_type::bf16;
+  thread_local std::vector<std::byte> narrow;
+  thread_local std::vector<std::byte> packed;
+  narrow.resize(std::max(narrow.size(), rows * in * sizeof(uint16_t)));
+  FromFloat(DType::kBF16, {a, rows * in}, narrow.data());
+
+  dnnl::primitive_attr attributes;
+  if (accumulate) {
+    dnnl::post_ops sum;
+    sum.append_sum(1.0f);
+    attributes.set_post_ops(sum);
+  }
+  const memory::desc any({Dim(in), Dim(out)}, kType, memory::format_tag::any);
+  const dnnl::matmul::primitive_desc description(
+      dnnl::matmul::desc(RowMajor(rows, in, kType), any,
+                         RowMajor(rows, out, memory::data_type::f32)),
+      attributes, Engine());
+  const memory::desc layout = description.weights_desc();
+  packed.resize(std::max(packed.size(), layout.get_size()));
+  const memory::dims strides = transpose_b ? memory::dims{1, Dim(b_stride)}
+                                           : memory::dims{Dim(b_stride), 1};
+  memory from({{Dim(in), Dim(out)}, memory::data_type::f32, strides}, Engine(),
+              const_cast<float*>(b));
+  memory to(layout, Engine(), packed.data());
+  dnnl::reorder(from, to).execute(Stream(), from, to);
+  dnnl::matmul(description)
+      .execute(Stream(),
+               {{DNNL_ARG_SRC,
+                 memory(description.src_desc(), Engine(), narrow.data())},
+                {DNNL_ARG_WEIGHTS, to},
+                {DNNL_ARG_DST, memory(description.dst_desc(), Engine(), c)}});
+  Stream().wait();
+}
+
 }  // namespace ram

@@ -31,4 +31,11 @@ void MultiplyF32(bool transpose_b, uint64_t rows, uint64_t out, uint64_t in,
                  float alpha, const float* a, uint64_t a_stride, const float* b,
                  uint64_t b_stride, float beta, float* c, uint64_t c_stride);
 
+// The same of bf16 numbers, b being packed on the way; a [rows, in] and c
+// [rows, out] without gaps. Worth it from some dozens of rows on. Only where
+// HasFastBF16().
+void MultiplyBF16(bool transpose_b, uint64_t rows, uint64_t out, uint64_t in,
+                  const float* a, const float* b, uint64_t b_stride,
+                  bool accumulate, float* c);
+
 }  // namespace ram

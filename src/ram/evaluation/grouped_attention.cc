@@ -29,6 +29,7 @@ GroupedAttention::GroupedAttention(const TransformerConfig& config,
   shape_.key_stride = config.kv_heads * config.head_dim;
   shape_.value_stride = config.kv_heads * config.value_dim;
   shape_.scale = config.attention_scale;
+  shape_.compute = maker.compute();
   shape_.window = config.layers[static_cast<size_t>(layer)].window;
 }
 

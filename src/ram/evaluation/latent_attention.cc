@@ -50,6 +50,7 @@ LatentAttention::LatentAttention(const TransformerConfig& config,
   shape_.key_stride = shape_.key_dim;
   shape_.value_stride = shape_.key_dim;
   shape_.scale = config.attention_scale;
+  shape_.compute = maker.compute();
   shape_.window = config.layers[static_cast<size_t>(layer)].window;
 }
 

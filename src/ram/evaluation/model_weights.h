@@ -14,6 +14,7 @@
 
 #include "ram/checkpoint/checkpoint.h"
 #include "ram/evaluation/linear.h"
+#include "ram/evaluation/score.h"
 
 namespace ram {
 
@@ -57,6 +58,8 @@ class LinearMaker {
   virtual ~LinearMaker() = default;
   virtual std::unique_ptr<Linear> Make(const Matrix& matrix, uint64_t first_row,
                                        uint64_t rows) = 0;
+  // What products of activations with each other (attention) are made of.
+  virtual ComputeType compute() const { return ComputeType::kF32; }
 };
 
 // A Linear and its bias.

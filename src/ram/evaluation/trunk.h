@@ -21,6 +21,7 @@ class DenseMaker : public LinearMaker {
       : checkpoint_(checkpoint), compute_(compute), threads_(threads) {}
   std::unique_ptr<Linear> Make(const Matrix& matrix, uint64_t first_row,
                                uint64_t rows) override;
+  ComputeType compute() const override { return compute_; }
 
  private:
   const Checkpoint& checkpoint_;
