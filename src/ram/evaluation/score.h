@@ -46,7 +46,10 @@ struct ModelScores {
 };
 
 enum class ComputeType : uint8_t {
-  kBF16,  // products of bf16 numbers, sums in f32
+  // Products of bf16 numbers, sums in f32; norms, softmax, rotation, routing
+  // and the residual stream in f32. Where the processor does not multiply
+  // bf16 numbers itself (AVX512_BF16, AMX), kF32 is used instead.
+  kBF16,
   kF32,
 };
 
