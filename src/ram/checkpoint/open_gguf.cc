@@ -13,8 +13,6 @@
 namespace ram {
 namespace {
 
-namespace fs = std::filesystem;
-
 constexpr uint64_t kMaxSplits = 99'999;  // five digits
 constexpr uint64_t kMaxTableElements = 4096;
 
