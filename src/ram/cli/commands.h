@@ -16,5 +16,6 @@ void AddAuditCommand(CLI::App& app, const GlobalOptions& global);
 void AddExplainCommand(CLI::App& app, const GlobalOptions& global);
 void AddReproduceCommand(CLI::App& app, const GlobalOptions& global);
 void AddEvaluateCommand(CLI::App& app, const GlobalOptions& global);
+void AddGenerateCommand(CLI::App& app, const GlobalOptions& global);
 
 }  // namespace ram

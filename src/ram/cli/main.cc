@@ -55,6 +55,7 @@ int Run(int argc, char** argv) {
   ram::AddExplainCommand(app, global);
   ram::AddReproduceCommand(app, global);
   ram::AddEvaluateCommand(app, global);
+  ram::AddGenerateCommand(app, global);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
