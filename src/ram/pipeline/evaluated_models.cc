@@ -9,9 +9,29 @@
 #include "ram/base/error.h"
 #include "ram/evaluation/kept_scores.h"
 #include "ram/pipeline/analyze_job.h"
+#include "ram/tensor/ggml_type.h"
 
 namespace ram {
 namespace {
+
+// Of the codes alone. The first number in the name of a block type: "IQ4_XS".
+int NominalBits(const TensorInfo& tensor) {
+  switch (tensor.storage.kind) {
+    case Storage::Kind::kDense:
+      return static_cast<int>(8 * DTypeBytes(tensor.dtype));
+    case Storage::Kind::kAffine:
+      return tensor.storage.scheme.bits;
+    case Storage::Kind::kBlocks:
+      break;
+  }
+  const std::string_view name = FactsOf(tensor.storage.block_type).name;
+  int bits = 0;
+  for (const char c : name.substr(name.find_first_of("0123456789"))) {
+    if (c < '0' || c > '9') break;
+    bits = 10 * bits + (c - '0');
+  }
+  return bits;
+}
 
 EvaluatedModel Measure(const Checkpoint& checkpoint, const std::string& path) {
   EvaluatedModel result{path, WeightFileBytes(checkpoint)};
@@ -22,10 +42,7 @@ EvaluatedModel Measure(const Checkpoint& checkpoint, const std::string& path) {
     bytes += static_cast<double>(tensor.bytes());
     if (model.uses[i] == TensorUse::kScale) continue;
     const auto elements = static_cast<double>(tensor.elements());
-    const int width = tensor.storage.dense()
-                          ? static_cast<int>(8 * DTypeBytes(tensor.dtype))
-                          : tensor.storage.scheme.bits;
-    bits += elements * width;
+    bits += elements * NominalBits(tensor);
     weights += elements;
   }
   if (weights > 0) {
