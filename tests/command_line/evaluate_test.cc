@@ -185,7 +185,8 @@ TEST_F(EvaluateTest, RefusesAModelWithoutTokenizer) {
   const Outcome outcome = Evaluate("perplexity model --data text --window 4");
   EXPECT_EQ(outcome.code, 5);
   EXPECT_EQ(outcome.err,
-            "ram: model: tokenizer: found no tokenizer.json, expected one\n");
+            "ram: model: tokenizer: found neither tokenizer.json nor "
+            "tokenizer.model, expected one\n");
 }
 
 TEST_F(EvaluateTest, RefusesTokensWithoutARowInTheEmbedding) {
