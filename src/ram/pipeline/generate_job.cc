@@ -10,6 +10,7 @@
 #include "ram/pipeline/stopwatch.h"
 #include "ram/tokenizer/chat_template.h"
 #include "ram/tokenizer/tokenizer.h"
+#include "ram/tokenizer/unicode.h"
 
 namespace ram {
 namespace {
@@ -192,7 +193,7 @@ CorpusJobResult RunCorpus(const std::filesystem::path& model,
   std::string plain;
   for (const std::vector<int32_t>& text : texts) {
     result.tokens += text.size();
-    const std::string words = tokenizer->Decode(text);
+    const std::string words = ReplaceInvalidUtf8(tokenizer->Decode(text));
     list.push_back(words);
     plain += plain.empty() ? "" : "\n\n";
     plain += words;

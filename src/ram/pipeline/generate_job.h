@@ -56,7 +56,8 @@ struct CorpusJobResult {
 
 // Writes `out`, which must not exist: JSON {"version", "model", "seed",
 // "temperature", "top_k", "top_p", "min_p", "tokens", "texts": [text]} where
-// its name ends in .json, else the texts with blank lines between them.
+// its name ends in .json, else the texts with blank lines between them. Bytes
+// that make no UTF-8 become U+FFFD.
 CorpusJobResult RunCorpus(const std::filesystem::path& model,
                           const std::filesystem::path& out,
                           const CorpusJobOptions& options, Progress& progress);

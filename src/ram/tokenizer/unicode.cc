@@ -63,6 +63,16 @@ std::optional<size_t> FindInvalidUtf8(std::string_view text) {
   return std::nullopt;
 }
 
+std::string ReplaceInvalidUtf8(std::string_view text) {
+  std::string out;
+  while (const auto at = FindInvalidUtf8(text)) {
+    out += text.substr(0, *at);
+    AppendUtf8(0xFFFD, out);
+    text.remove_prefix(*at + 1);
+  }
+  return out.append(text);
+}
+
 CodePoint FirstCodePoint(std::string_view text) {
   const auto byte = [&](size_t i) {
     return static_cast<char32_t>(static_cast<uint8_t>(text[i]));

@@ -14,6 +14,8 @@ namespace ram {
 // The offset of the first byte that is not part of well-formed UTF-8 (no
 // surrogates, no overlong forms, nothing above U+10FFFF); nullopt: none.
 std::optional<size_t> FindInvalidUtf8(std::string_view text);
+// `text` with U+FFFD for every byte that is not part of well-formed UTF-8.
+std::string ReplaceInvalidUtf8(std::string_view text);
 
 struct CodePoint {
   char32_t value;
