@@ -55,7 +55,8 @@ class Fuse : public Decoder {
   void Apply(std::vector<std::string>& parts) const override {
     std::string all;
     for (const std::string& part : parts) all += part;
-    parts.assign(1, std::move(all));
+    parts.clear();
+    parts.push_back(std::move(all));
   }
 };
 

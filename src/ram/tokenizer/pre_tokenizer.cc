@@ -107,7 +107,7 @@ class Whitespace : public PreTokenizer {
 
 class Metaspace : public PreTokenizer {
  public:
-  Metaspace(std::string replacement, std::string scheme, bool split,
+  Metaspace(std::string replacement, std::string_view scheme, bool split,
             std::string_view source)
       : replacement_(std::move(replacement)),
         always_(scheme == "always"),
@@ -198,7 +198,7 @@ SplitBehavior ParseBehavior(const std::string& name, std::string_view source) {
 
 std::unique_ptr<PreTokenizer> ReadMetaspace(const Json& description,
                                             std::string_view source) {
-  auto scheme =
+  const std::string scheme =
       OptionalString(description, "prepend_scheme", source).value_or("always");
   const bool add_space =
       OptionalBool(description, "add_prefix_space", source).value_or(true);
@@ -211,7 +211,7 @@ std::unique_ptr<PreTokenizer> ReadMetaspace(const Json& description,
   }
   return std::make_unique<Metaspace>(
       CodePointField(description, "replacement", source),
-      add_space ? std::move(scheme) : "never",
+      add_space ? std::string_view(scheme) : "never",
       OptionalBool(description, "split", source).value_or(true), source);
 }
 
