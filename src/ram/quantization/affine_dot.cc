@@ -1,5 +1,7 @@
 #include "ram/quantization/affine_dot.h"
 
+#include <hwy/cache_control.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -237,6 +239,10 @@ HWY_INLINE void MultiplyRows(const Rows& rows, const AffineActivations& x,
       V part[kRows * kVectors];
       for (size_t r = 0; r < kRows; ++r) {
         codes[r] = LoadCodes<kBits>(rows.codes + r * rows.code_stride, at);
+        // The same place in the next block of rows: rows are so short that
+        // the processor does not see where reading goes on.
+        hwy::Prefetch(rows.codes + (r + kRows) * rows.code_stride +
+                      at * kBits / 8);
       }
       for (V& p : part) p = hn::Zero(d);
       AddSteps<kBits, kRows, kVectors, 0>(codes, table, values + at,
