@@ -45,7 +45,7 @@ SNIPPETS = [
     "{{ messages[1:][0].role }}{{ messages[-1].role }}{{ messages[::-1][0].role }}{{ list[1:3] }}{{ list[:-1] }}{{ 'Grüße'[1:4] }}{{ 'abc'[::-1] }}",
     "{{ list[10] is defined }}{{ messages[0].missing is defined }}{{ dict['a'] }}{{ dict.get('zz') }}{{ dict.get('zz', 4) }}{{ dict.b }}",
     "{{ '  x y  '.strip() }}|{{ 'xxaxx'.strip('x') }}|{{ '  a'.lstrip() }}|{{ 'a\\n\\n'.rstrip('\\n') }}|{{ '\u3000a\u00a0'.strip() }}",
-    "{{ 'a,b,,c'.split(',') }}{{ ' a  b c '.split() }}{{ 'a b c'.split(' ', 1) }}{{ 'a.b.c'.rsplit('.', 1) }}{{ '</think>x</think>y'.split('</think>')[-1] }}",
+    "{{ 'a,b,,c'.split(',') }}{{ ' a  b c '.split() }}{{ ' a  b  c '.split(none, 1) }}{{ 'a\u3000b'.split() }}{{ 'a b c'.split(' ', 1) }}{{ 'a.b.c'.rsplit('.', 1) }}{{ '</think>x</think>y'.split('</think>')[-1] }}",
     "{{ 'abc'.startswith('ab') }}{{ 'abc'.endswith('bc') }}{{ 'abc'.startswith(('x', 'a')) }}{{ 'aXbX'.replace('X', '-') }}{{ 'aXbX'.replace('X', '-', 1) }}",
     "{{ 'Grüße'.upper() }}{{ 'ÄB'.lower() }}{{ 'hello wORLD'.title() }}{{ 'hELLO'.capitalize() }}{{ 'a-b'|title }}",
     "{{ ', '.join(['a', 'b']) }}{{ list|join('-') }}{{ messages|map(attribute='role')|join(',') }}{{ 'abc'.find('c') }}{{ 'abc'.find('z') }}",

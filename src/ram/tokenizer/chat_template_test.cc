@@ -78,6 +78,11 @@ TEST(ChatTemplateTest, RendersMessages) {
             "<s><system>a<user>b<assistant>");
 }
 
+TEST(ChatTemplateTest, TakesBytesThatAreNoTextAsTheyAre) {
+  EXPECT_EQ(Render("{{ 'a \x80 b'.split()|join('|') }}"), "a|\x80|b");
+  EXPECT_EQ(Render("{{ ' \x80'|trim }}{{ '\xC3 '.strip() }}"), "\x80\xC3");
+}
+
 TEST(ChatTemplateTest, NamesWhatItDoesNotSupport) {
   ExpectUnsupported("\n{% include 'x' %}", "'include'");
   ExpectUnsupported("\n{% call f() %}{% endcall %}", "'call'");

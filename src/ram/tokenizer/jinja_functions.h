@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "ram/tokenizer/jinja_value.h"
 
@@ -22,6 +23,7 @@ JinjaValue FindJinjaFunction(const std::string& name);
 JinjaValue GetJinjaField(const JinjaValue& object, const std::string& name);
 
 // Python's str methods, on UTF-8.
+bool IsSpaceCharacter(std::string_view code_point);
 enum class TrimSide { kBoth, kLeft, kRight };
 std::string TrimText(const std::string& text, TrimSide side,
                      const JinjaValue* characters);

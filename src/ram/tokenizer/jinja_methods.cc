@@ -15,6 +15,24 @@ const std::string& Text(const JinjaArguments& arguments, size_t place) {
   return value->string();
 }
 
+// At runs of white space, none at the ends; `left` times at most, if >= 0.
+JinjaValue SplitAtSpace(const std::string& text, int64_t left) {
+  const std::vector<std::string_view> points = JinjaCodePoints(text);
+  JinjaList parts;
+  for (size_t i = 0;;) {
+    while (i < points.size() && IsSpaceCharacter(points[i])) ++i;
+    if (i == points.size()) break;
+    std::string part;
+    for (; i < points.size() && (left == 0 || !IsSpaceCharacter(points[i]));
+         ++i) {
+      part += points[i];
+    }
+    parts.push_back(JinjaValue::String(std::move(part)));
+    if (left > 0) --left;
+  }
+  return JinjaValue::List(std::move(parts));
+}
+
 // str.split and str.rsplit: without a separator, at runs of white space.
 JinjaValue Split(const std::string& text, const JinjaArguments& arguments,
                  bool from_right) {
@@ -30,18 +48,7 @@ JinjaValue Split(const std::string& text, const JinjaArguments& arguments,
       throw Error(ErrorKind::kUnsupported,
                   "rsplit without a separator is not supported");
     }
-    std::string rest = TrimText(text, TrimSide::kLeft, nullptr);
-    while (!rest.empty()) {
-      const size_t end = rest.find_first_of(" \t\n\r\v\f");
-      if (end == std::string::npos || left == 0) {
-        add(left == 0 ? rest : rest.substr(0, end));
-        break;
-      }
-      add(rest.substr(0, end));
-      rest = TrimText(rest.substr(end), TrimSide::kLeft, nullptr);
-      --left;
-    }
-    return JinjaValue::List(std::move(parts));
+    return SplitAtSpace(text, left);
   }
   const std::string& by = separator->string();
   if (by.empty()) FailJinja("split: found '', expected a separator");

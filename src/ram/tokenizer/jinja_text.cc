@@ -25,16 +25,6 @@ void AppendPoint(utf8proc_int32_t point, std::string& out) {
   out.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
 }
 
-// str.isspace().
-bool IsSpace(std::string_view bytes) {
-  const utf8proc_int32_t point = PointOf(bytes);
-  return (point >= 9 && point <= 13) || (point >= 0x1C && point <= 0x20) ||
-         point == 0x85 || point == 0xA0 || point == 0x1680 ||
-         (point >= 0x2000 && point <= 0x200A) || point == 0x2028 ||
-         point == 0x2029 || point == 0x202F || point == 0x205F ||
-         point == 0x3000;
-}
-
 template <typename Convert>
 std::string Mapped(const std::string& text, Convert convert) {
   std::string out;
@@ -66,6 +56,16 @@ bool IsLetter(utf8proc_int32_t point) {
 
 }  // namespace
 
+// str.isspace().
+bool IsSpaceCharacter(std::string_view code_point) {
+  const utf8proc_int32_t point = PointOf(code_point);
+  return (point >= 9 && point <= 13) || (point >= 0x1C && point <= 0x20) ||
+         point == 0x85 || point == 0xA0 || point == 0x1680 ||
+         (point >= 0x2000 && point <= 0x200A) || point == 0x2028 ||
+         point == 0x2029 || point == 0x202F || point == 0x205F ||
+         point == 0x3000;
+}
+
 std::string TrimText(const std::string& text, TrimSide side,
                      const JinjaValue* characters) {
   const std::vector<std::string_view> points = JinjaCodePoints(text);
@@ -74,7 +74,7 @@ std::string TrimText(const std::string& text, TrimSide side,
   if (given) set = JinjaCodePoints(characters->string());
   const auto drop = [&](std::string_view point) {
     return given ? std::find(set.begin(), set.end(), point) != set.end()
-                 : IsSpace(point);
+                 : IsSpaceCharacter(point);
   };
   size_t first = 0, last = points.size();
   if (side != TrimSide::kRight) {

@@ -370,7 +370,8 @@ std::vector<std::string_view> JinjaCodePoints(std::string_view text) {
   std::vector<std::string_view> out;
   for (size_t i = 0; i < text.size();) {
     size_t end = i + 1;
-    while (end < text.size() &&
+    const bool lead = static_cast<unsigned char>(text[i]) >= 0xC0;
+    while (lead && end < text.size() &&
            (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) {
       ++end;
     }
