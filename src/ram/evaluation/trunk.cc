@@ -258,9 +258,9 @@ class Trunk {
                                            layer_, "", expert);
     };
     std::future<std::unique_ptr<FeedForward>> next;
+    if (!used.empty()) next = std::async(std::launch::async, load, used[0]);
     for (size_t i = 0; i < used.size(); ++i) {
-      const std::unique_ptr<FeedForward> expert =
-          next.valid() ? next.get() : load(used[i]);
+      const std::unique_ptr<FeedForward> expert = next.get();
       if (i + 1 < used.size()) {
         next = std::async(std::launch::async, load, used[i + 1]);
       }

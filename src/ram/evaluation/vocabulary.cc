@@ -84,8 +84,8 @@ class Scorer {
   std::vector<ModelScores> Run() {
     uint64_t row_bytes = 0;
     for (const Head& head : heads_) row_bytes += 4 * head.matrix->cols;
-    const uint64_t step =
-        std::max<uint64_t>(kSliceBytes / row_bytes / kLogits, 1) * kLogits;
+    const uint64_t slice_rows = kSliceBytes / std::max<uint64_t>(row_bytes, 1);
+    const uint64_t step = std::max<uint64_t>(slice_rows / kLogits, 1) * kLogits;
     for (uint64_t first = 0; first < vocabulary_; first += step) {
       RunSlice(first, std::min(step, vocabulary_ - first));
     }

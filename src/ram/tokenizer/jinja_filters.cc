@@ -140,7 +140,7 @@ JinjaValue Indent(const JinjaValue& input, const JinjaArguments& arguments) {
 
 JinjaValue ToInt(const JinjaValue& input, const JinjaArguments& arguments) {
   const JinjaValue* otherwise = arguments.Find(0, "default");
-  const JinjaValue fallback = otherwise ? *otherwise : JinjaValue::Int(0);
+  JinjaValue fallback = otherwise ? *otherwise : JinjaValue::Int(0);
   if (input.is_integer()) return JinjaValue::Int(input.integer());
   if (input.Is<double>()) {
     const double value = std::trunc(input.number());
@@ -158,7 +158,7 @@ JinjaValue ToInt(const JinjaValue& input, const JinjaArguments& arguments) {
 
 JinjaValue ToFloat(const JinjaValue& input, const JinjaArguments& arguments) {
   const JinjaValue* otherwise = arguments.Find(0, "default");
-  const JinjaValue fallback = otherwise ? *otherwise : JinjaValue(0.0);
+  JinjaValue fallback = otherwise ? *otherwise : JinjaValue(0.0);
   if (input.is_number()) return JinjaValue(input.number());
   if (!input.is_string()) return fallback;
   const std::string text = TrimText(input.string(), TrimSide::kBoth, nullptr);
