@@ -113,7 +113,7 @@ TEST_P(AffineDotTest, EqualsSumsOverDecodedWeights) {
 TEST_P(AffineDotTest, TakesSeveralVectorsAtOnce) {
   const Scheme scheme = AffineSchemeAt(GetParam());
   const uint64_t cols = 3 * static_cast<uint64_t>(scheme.group_size);
-  for (const uint64_t vectors : {2, 4, 5, 9}) {
+  for (const uint64_t vectors : {2u, 4u, 5u, 9u}) {
     ExpectExact(scheme, DType::kBF16, 5, vectors, cols);
   }
 }

@@ -72,8 +72,8 @@ TEST_P(BlockDotTest, EqualsSumsOverDecodedWeights) {
   const GgmlTypeFacts& facts = FactsOf(type);
   const CounterRandom random(5, "activations");
   // 2,048 weights are taken apart at a time: less, as many, more.
-  for (const uint64_t cols : {256, 768, 2048, 2048 + 512, 5 * 1024}) {
-    for (const uint64_t vectors : {1, 3, 4, 5}) {
+  for (const uint64_t cols : {256u, 768u, 2048u, 2048u + 512u, 5u * 1024u}) {
+    for (const uint64_t vectors : {1u, 3u, 4u, 5u}) {
       const uint64_t rows = 1 + cols % 5;
       const std::vector<std::byte> blocks =
           RandomBlocks(type, rows * cols / facts.block_weights);

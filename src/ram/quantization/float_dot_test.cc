@@ -21,8 +21,8 @@ class FloatDotTest : public testing::TestWithParam<DType> {};
 TEST_P(FloatDotTest, EqualsSumsInDouble) {
   const DType dtype = GetParam();
   const CounterRandom random(3, "float_dot");
-  for (const uint64_t cols : {1, 15, 16, 31, 33, 48, 172, 1000}) {
-    for (const uint64_t vectors : {1, 2, 4, 6}) {
+  for (const uint64_t cols : {1u, 15u, 16u, 31u, 33u, 48u, 172u, 1000u}) {
+    for (const uint64_t vectors : {1u, 2u, 4u, 6u}) {
       const uint64_t rows = 1 + (cols + vectors) % 6;
       std::vector<float> weights(rows * cols), x(vectors * cols);
       for (size_t i = 0; i < weights.size(); ++i) {

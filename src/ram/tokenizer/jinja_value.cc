@@ -99,7 +99,7 @@ void AppendJson(const JinjaValue& value, int indent, int depth,
   const auto new_line = [&](int level) {
     if (indent < 0) return;
     out += '\n';
-    out.append(static_cast<size_t>(indent * level), ' ');
+    out.append(static_cast<size_t>(indent) * static_cast<size_t>(level), ' ');
   };
   const std::string_view comma = indent < 0 ? ", " : ",";
   bool first = true;
