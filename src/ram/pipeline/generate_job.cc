@@ -50,7 +50,7 @@ class TextStream {
     const std::string all = tokenizer_.Decode(tokens_);
     const size_t whole = WholeCharacters(all);
     if (whole <= done_) return {};
-    const std::string out = all.substr(done_, whole - done_);
+    std::string out = all.substr(done_, whole - done_);
     done_ = whole;
     return out;
   }
