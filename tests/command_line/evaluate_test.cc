@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <limits>
@@ -22,6 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 constexpr char kText[] = "the quick brown fox jumps over the lazy dog. ";
 constexpr char kQuestions[] =
@@ -51,10 +53,13 @@ class EvaluateTest : public testing::Test {
     WriteTinyTokenizer(directory_ / name);
   }
 
-  // Runs `ram evaluate ARGUMENTS` in the test's own directory.
-  Outcome Evaluate(const std::string& arguments) {
-    const std::string command = "cd '" + directory_.path().string() + "' && '" +
-                                RAM_PROGRAM + "' evaluate " + arguments +
+  // Runs `ram evaluate ARGUMENTS` in the test's own directory. `prefix` goes
+  // before the program.
+  Outcome Evaluate(const std::string& arguments,
+                   const std::string& prefix = "") {
+    const std::string command = "cd '" + directory_.path().string() + "' && " +
+                                prefix + " '" + RAM_PROGRAM + "' evaluate " +
+                                arguments +
                                 " --threads 1 >.out 2>.err </dev/null";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
@@ -163,6 +168,59 @@ TEST_F(EvaluateTest, KeepsNoScoresOfAFinishedRun) {
   WriteModel("copy");
   Report("perplexity model copy --data text --window 50");
   EXPECT_FALSE(fs::exists(directory_ / "report.json.scores"));
+}
+
+TEST_F(EvaluateTest, GoesOnWhereItWasInterrupted) {
+  // Enough layers and text to be caught at work.
+  std::string text;
+  for (int i = 0; i < 300; ++i) text += kText;
+  directory_.Write("text", text);
+  model_.config["num_hidden_layers"] = 24;
+  for (int layer = 2; layer < 24; ++layer) {
+    for (const char* part :
+         {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
+          "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj",
+          "input_layernorm", "post_attention_layernorm"}) {
+      const auto name = [&](int of) {
+        return "model.layers." + std::to_string(of) + "." + part + ".weight";
+      };
+      model_.Add(name(layer), model_.tensors[name(1)].shape);
+    }
+  }
+  WriteModel("deep");
+  const std::string command =
+      "perplexity model deep --data text --window 500 --work kept --keep-every "
+      "0 --dtype f32";
+  Json whole = Report(command);
+  EXPECT_FALSE(fs::exists(directory_ / "kept"));
+
+  // Waits for a state of the second model, then sends Ctrl-C.
+  directory_.Write("interrupt.sh",
+                   "\"$@\" &\n"
+                   "for i in $(seq 3000); do\n"
+                   "  [ $(ls kept 2>/dev/null | grep -c 'layers$') = 2 ] && "
+                   "break\n"
+                   "  sleep 0.01\n"
+                   "done\n"
+                   "kill -INT $!\n"
+                   "wait $!\n");
+  const Outcome outcome = Evaluate(command, "sh interrupt.sh");
+  EXPECT_EQ(outcome.code, 130);
+  EXPECT_THAT(outcome.err,
+              MatchesRegex("ram: interrupted: 0 of 2 models finished, "
+                           "[0-9]+ of 24 layers of deep computed; all of it is "
+                           "kept in kept, and the same command with --resume "
+                           "goes on from there\n"));
+
+  Json resumed = Report(command + " --resume");
+  for (Json* report : {&whole, &resumed}) {
+    for (Json& model : (*report)["models"]) model.erase("seconds");
+  }
+  EXPECT_EQ(resumed, whole);
+  const auto files = fs::directory_iterator(directory_ / "kept");
+  EXPECT_TRUE(std::all_of(begin(files), end(files), [](const auto& entry) {
+    return entry.path().extension() == ".scores";
+  }));
 }
 
 TEST_F(EvaluateTest, RefusesATextShorterThanAWindow) {

@@ -25,9 +25,10 @@ struct CommonArguments {
   std::string baseline;
   std::string data;
   std::string dtype = "bf16";
-  std::string memory = "1GiB";
+  std::string memory = "512MiB";
   std::string work;
   std::string json;
+  double keep_every = 60;
   bool resume = false;
 
   void AddTo(CLI::App& command);
@@ -49,14 +50,21 @@ void CommonArguments::AddTo(CLI::App& command) {
       ->capture_default_str();
   command
       .add_option("--memory", memory,
-                  "What activations may take; the rest lies on disk")
+                  "What activations may take; the rest lies on disk, in "
+                  "TMPDIR")
       ->capture_default_str();
   command.add_option("--json", json, "Also write the report to this new file");
   command.add_option("--work", work,
-                     "Keep the scores of finished models here until all are "
-                     "(default: FILE.scores of --json)");
+                     "Keep finished work here until all is done (default: "
+                     "FILE.scores of --json)");
+  command
+      .add_option("--keep-every", keep_every,
+                  "Seconds of work after which the layers of the model at work "
+                  "are kept")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command.add_flag("--resume", resume,
-                   "Take the scores that an earlier run kept, and keep them");
+                   "Go on from what an earlier run kept, and keep the scores");
 }
 
 std::vector<std::string> CommonArguments::Models() const {
@@ -82,6 +90,7 @@ EvaluateOptions CommonArguments::Options(const GlobalOptions& global) const {
   options.compute = dtype == "f32" ? ComputeType::kF32 : ComputeType::kBF16;
   options.memory_bytes = ParseByteSize(memory);
   options.resume = resume;
+  options.keep_seconds = keep_every;
   if (!work.empty()) {
     options.work = work;
   } else if (!json.empty()) {

@@ -5,10 +5,10 @@
 #include <fstream>
 #include <system_error>
 
-#include "ram/base/digest.h"
 #include "ram/base/error.h"
 #include "ram/base/file.h"
 #include "ram/base/output.h"
+#include "ram/evaluation/kept_identity.h"
 
 namespace ram {
 namespace {
@@ -17,28 +17,6 @@ static_assert(std::endian::native == std::endian::little,
               "scores are kept as they lie in memory");
 
 constexpr uint64_t kMaxBytes = uint64_t{16} << 30;
-
-OrderedJson IdentityOf(const Checkpoint& model) {
-  OrderedJson files = OrderedJson::array();
-  for (const std::string& name : model.weight_files()) {
-    const FileIdentity& identity = model.file(name).identity();
-    files.push_back({name, identity.size_bytes, identity.modified_ns});
-  }
-  return {{"path", std::filesystem::absolute(model.path()).string()},
-          {"config_sha256", Sha256Hex(model.config_text())},
-          {"files", files}};
-}
-
-std::string DigestOf(std::span<const Segment> segments) {
-  Sha256 digest;
-  for (const Segment& segment : segments) {
-    const uint64_t head[] = {static_cast<uint64_t>(segment.parent),
-                             segment.first_scored, segment.tokens.size()};
-    digest.Update(std::as_bytes(std::span(head)));
-    digest.Update(std::as_bytes(std::span(segment.tokens)));
-  }
-  return digest.HexDigest();
-}
 
 template <typename T>
 void Put(const T& value, std::string& out) {
@@ -113,7 +91,7 @@ KeptScores::KeptScores(std::filesystem::path folder,
     : folder_(std::move(folder)), scored_tokens_(ScoredTokens(segments)) {
   common_ = {{"version", 1},
              {"segments_sha256", DigestOf(segments)},
-             {"numbers", compute == ComputeType::kF32 ? "f32" : "bf16"},
+             {"numbers", ComputeName(compute)},
              {"baseline", baseline == nullptr ? OrderedJson(nullptr)
                                               : IdentityOf(*baseline)}};
 }
@@ -121,11 +99,11 @@ KeptScores::KeptScores(std::filesystem::path folder,
 std::string KeptScores::KeyOf(const Checkpoint& model) const {
   OrderedJson key = common_;
   key["model"] = IdentityOf(model);
-  return key.dump(-1, ' ', false, OrderedJson::error_handler_t::replace);
+  return KeyText(key);
 }
 
 std::filesystem::path KeptScores::FileOf(const std::string& key) const {
-  return folder_ / (Sha256Hex(key).substr(0, 16) + ".scores");
+  return folder_ / KeptFileName(key, "scores");
 }
 
 std::optional<ModelScores> KeptScores::Find(const Checkpoint& model) const {

@@ -19,7 +19,7 @@ class MemoryRows : public RowStore {
  public:
   // Takes its bytes from `free_bytes` and gives them back.
   MemoryRows(uint64_t rows, uint64_t width, uint64_t& free_bytes)
-      : RowStore(width), floats_(rows * width), free_bytes_(free_bytes) {
+      : RowStore(rows, width), floats_(rows * width), free_bytes_(free_bytes) {
     free_bytes_ -= floats_.size() * sizeof(float);
   }
   MemoryRows(const MemoryRows&) = delete;
@@ -40,8 +40,9 @@ class MemoryRows : public RowStore {
 
 class FileRows : public RowStore {
  public:
-  FileRows(uint64_t width, const std::filesystem::path& directory)
-      : RowStore(width), name_((directory / "ram-rows-XXXXXX").string()) {
+  FileRows(uint64_t rows, uint64_t width,
+           const std::filesystem::path& directory)
+      : RowStore(rows, width), name_((directory / "ram-rows-XXXXXX").string()) {
     fd_ = ::mkstemp(name_.data());
     if (fd_ < 0) Complain("create");
     ::unlink(name_.c_str());
@@ -98,7 +99,9 @@ RowStores::RowStores(uint64_t memory_bytes, std::filesystem::path directory)
 
 std::unique_ptr<RowStore> RowStores::Make(uint64_t rows, uint64_t width) {
   const uint64_t bytes = rows * width * sizeof(float);
-  if (bytes > free_bytes_) return std::make_unique<FileRows>(width, directory_);
+  if (bytes > free_bytes_) {
+    return std::make_unique<FileRows>(rows, width, directory_);
+  }
   return std::make_unique<MemoryRows>(rows, width, free_bytes_);
 }
 

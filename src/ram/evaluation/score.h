@@ -15,6 +15,8 @@
 
 namespace ram {
 
+class KeptLayers;
+
 // A run of tokens that continues another one. Segments form a forest: what
 // many texts begin with (the shots of a benchmark, a question) is a segment of
 // its own and is computed once.
@@ -57,14 +59,19 @@ struct ScoreOptions {
   int threads = 0;  // 0: one per processor
   ComputeType compute = ComputeType::kBF16;
   // What activations may take in memory; above it they lie in a file in
-  // `work_directory`.
-  uint64_t memory_bytes = uint64_t{1} << 30;
+  // `work_directory`. What a thread works with comes on top.
+  uint64_t memory_bytes = uint64_t{512} << 20;
   std::filesystem::path work_directory;  // empty: the system's folder for it
-  bool compare = true;                   // against models[0]
+  // Keeps the state of the model at work on disk from time to time; may be
+  // null.
+  KeptLayers* kept_layers = nullptr;
+  bool compare = true;                        // against models[0]
   std::string_view segment_word = "segment";  // in messages: "window"
   Progress* progress = nullptr;
   // Called as soon as a model is done, in order, from the calling thread; it
-  // may throw. Without it all models share one pass over the vocabulary.
+  // may throw. The baseline is done with the model after it if they are
+  // compared, as both pass the vocabulary together. Without it all models
+  // share one pass over the vocabulary.
   std::function<void(size_t model, const ModelScores& scores)> on_model_done;
 };
 

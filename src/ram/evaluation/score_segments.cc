@@ -49,17 +49,6 @@ uint64_t TotalBytes(std::span<const Checkpoint* const> models) {
   return bytes;
 }
 
-// One model's scores as soon as its layers are done. To compare, the baseline
-// passes its vocabulary again beside each.
-ModelScores ScoreOne(const std::vector<HeadInput>& heads, size_t model,
-                     const RunContext& run) {
-  if (model == 0 || !run.options->compare) {
-    return ScoreVocabulary({&heads[model], 1}, run).front();
-  }
-  const HeadInput pair[] = {heads[0], heads[model]};
-  return ScoreVocabulary(pair, run).back();
-}
-
 class ModelScorer {
  public:
   ModelScorer(std::span<const TransformerConfig> configs,
@@ -67,47 +56,65 @@ class ModelScorer {
       : configs_(configs),
         models_(models),
         run_(run),
-        stores_(run.options->memory_bytes, run.options->work_directory),
+        stores_(run.options->memory_bytes -
+                    BookkeepingBytes(run.options->memory_bytes),
+                run.options->work_directory),
         hidden_(models.size()) {}
 
-  // Every model on its own, told of when it is done.
+  // Every model as soon as it can be, told of when it is done.
   std::vector<ModelScores> OneByOne() {
     std::vector<ModelScores> scores;
     for (size_t i = 0; i < models_.size(); ++i) {
-      const auto start = std::chrono::steady_clock::now();
       RunLayers(i);
-      scores.push_back(ScoreOne(heads_, i, run_));
+      const bool compared = run_.options->compare && models_.size() > 1;
+      if (compared && i == 0) continue;
+      std::vector<ModelScores> fresh =
+          compared ? ScoreHeads({0, i}) : ScoreHeads({i});
       if (i > 0) hidden_[i].reset();  // the baseline's are still needed
-      scores[i].seconds = SecondsSince(start);
-      run_.options->on_model_done(i, scores[i]);
+      // Of the baseline beside every other model, the first scores count.
+      if (compared && i > 1) fresh.erase(fresh.begin());
+      for (ModelScores& own : fresh) {
+        run_.options->on_model_done(scores.size(), own);
+        scores.push_back(std::move(own));
+      }
     }
     return scores;
   }
 
   // All models in one pass over the vocabulary.
   std::vector<ModelScores> Together() {
-    std::vector<double> seconds;
+    std::vector<size_t> all;
     for (size_t i = 0; i < models_.size(); ++i) {
-      const auto start = std::chrono::steady_clock::now();
       RunLayers(i);
-      seconds.push_back(SecondsSince(start));
+      all.push_back(i);
     }
-    const auto start = std::chrono::steady_clock::now();
-    std::vector<ModelScores> scores = ScoreVocabulary(heads_, run_);
-    const double share =
-        SecondsSince(start) / static_cast<double>(models_.size());
-    for (size_t i = 0; i < scores.size(); ++i) {
-      scores[i].seconds = seconds[i] + share;
-    }
-    return scores;
+    return ScoreHeads(all);
   }
 
  private:
   void RunLayers(size_t model) {
     weights_.emplace_back(*models_[model]);
-    hidden_[model] = RunTrunk(configs_[model], weights_.back(), run_, stores_);
-    heads_.push_back(
-        {&configs_[model], &weights_.back(), hidden_[model].get()});
+    TrunkResult trunk =
+        RunTrunk(configs_[model], weights_.back(), run_, stores_);
+    hidden_[model] = std::move(trunk.hidden);
+    seconds_.push_back(trunk.seconds);
+  }
+
+  // One pass over the vocabulary of these models, in their order.
+  std::vector<ModelScores> ScoreHeads(const std::vector<size_t>& models) {
+    const auto start = std::chrono::steady_clock::now();
+    std::vector<HeadInput> heads;
+    for (const size_t model : models) {
+      heads.push_back(
+          {&configs_[model], &weights_[model], hidden_[model].get()});
+    }
+    std::vector<ModelScores> scores = ScoreVocabulary(heads, run_);
+    const double share =
+        SecondsSince(start) / static_cast<double>(models.size());
+    for (size_t i = 0; i < models.size(); ++i) {
+      scores[i].seconds = seconds_[models[i]] + share;
+    }
+    return scores;
   }
 
   std::span<const TransformerConfig> configs_;
@@ -116,7 +123,7 @@ class ModelScorer {
   RowStores stores_;
   std::deque<ModelWeights> weights_;
   std::vector<std::unique_ptr<RowStore>> hidden_;  // of each model
-  std::vector<HeadInput> heads_;
+  std::vector<double> seconds_;                    // of its layers
 };
 
 }  // namespace

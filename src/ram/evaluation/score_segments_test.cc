@@ -71,6 +71,52 @@ TEST(ScoreSegmentsTest, SpillsToAFileThatIsGoneAfterwards) {
       std::string::npos);
 }
 
+// Without memory: rows and router choices on disk, experts listed one by one,
+// the vocabulary passed for some of the tokens at a time.
+TEST(ScoreSegmentsTest, DoesNotDependOnMemory) {
+  std::vector<Segment> segments;
+  for (int32_t i = 0; i < 200; ++i) {
+    Segment segment;
+    for (int32_t j = 0; j < 50; ++j) segment.tokens.push_back((i + j * j) % 96);
+    segments.push_back(segment);
+  }
+  const Checkpoint p = Checkpoint::Open(Golden("qwen3-moe"));
+  const Checkpoint q = Checkpoint::Open(Golden("qwen3-moe-raw-weights"));
+  const Checkpoint* const models[] = {&p, &q};
+  ScoreOptions options;
+  const auto in_memory = ScoreSegments(models, segments, options);
+  options.memory_bytes = 0;
+  const auto spilled = ScoreSegments(models, segments, options);
+  for (size_t m = 0; m < 2; ++m) EXPECT_TRUE(Same(spilled[m], in_memory[m]));
+  ASSERT_EQ(in_memory[1].comparisons.size(), 200u * 49u);
+  ASSERT_EQ(spilled[1].comparisons.size(), 200u * 49u);
+  for (size_t i = 0; i < 200 * 49; ++i) {
+    EXPECT_EQ(spilled[1].comparisons[i].kl, in_memory[1].comparisons[i].kl);
+  }
+}
+
+TEST(ScoreSegmentsTest, TellsOfEveryModelWhatAllTogetherGet) {
+  const Checkpoint a = Checkpoint::Open(Golden("llama"));
+  const Checkpoint b = Checkpoint::Open(Golden("mistral-window"));
+  const Checkpoint c = Checkpoint::Open(Golden("qwen2"));
+  ScoreOptions options;
+  const auto together = Score({&a, &b, &c}, options);
+  std::vector<size_t> told;
+  options.on_model_done = [&](size_t model, const ModelScores& scores) {
+    told.push_back(model);
+    EXPECT_TRUE(Same(scores, together[model]));
+    EXPECT_EQ(scores.comparisons.size(), together[model].comparisons.size());
+  };
+  const auto one_by_one = Score({&a, &b, &c}, options);
+  EXPECT_EQ(told, (std::vector<size_t>{0, 1, 2}));
+  for (size_t m = 0; m < 3; ++m) {
+    EXPECT_TRUE(Same(one_by_one[m], together[m]));
+  }
+  options.compare = false;
+  options.on_model_done = [](size_t, const ModelScores&) {};
+  EXPECT_TRUE(Same(Score({&a, &b, &c}, options)[2], together[2]));
+}
+
 TEST(ScoreSegmentsTest, FindsNoDistanceFromItself) {
   const Checkpoint model = Checkpoint::Open(Golden("llama"));
   const auto scores = Score({&model, &model}, {});

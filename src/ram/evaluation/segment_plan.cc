@@ -56,7 +56,7 @@ class Planner {
   }
 
   void Place(uint32_t segment, std::vector<uint32_t>& next) {
-    if (tokens_[segment] <= item_rows_) {
+    if (tokens_[segment] - segments_[segment].tokens.size() <= item_rows_) {
       if (item_.rows + tokens_[segment] > item_rows_) Flush();
       AddTree(segment);
       return;

@@ -31,7 +31,8 @@ struct SegmentPlan {
   uint32_t SegmentOf(uint64_t row, std::span<const Segment> segments) const;
 };
 
-// Items of up to `item_rows` tokens; more only where one segment has more.
+// Items of up to `item_rows` tokens; more only where one segment has more,
+// together with what continues it if that has no more than `item_rows`.
 SegmentPlan PlanSegments(std::span<const Segment> segments, uint64_t item_rows);
 
 }  // namespace ram

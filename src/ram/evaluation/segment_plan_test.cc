@@ -38,6 +38,18 @@ TEST(SegmentPlanTest, KeepsWhatLaterItemsContinue) {
   EXPECT_EQ(plan.positions, 108u);
 }
 
+// So that of thousands of long beginnings none has to be kept.
+TEST(SegmentPlanTest, RunsALongBeginningWithTheLittleThatFollows) {
+  const std::vector<Segment> segments = {Of(100, -1), Of(5, 0), Of(5, 0),
+                                         Of(100, -1), Of(5, 3)};
+  const SegmentPlan plan = PlanSegments(segments, 10);
+  ASSERT_EQ(plan.stages.size(), 1u);
+  ASSERT_EQ(plan.stages[0].size(), 2u);
+  EXPECT_THAT(plan.stages[0][0].segments, ElementsAre(0, 1, 2));
+  EXPECT_THAT(plan.stages[0][1].segments, ElementsAre(3, 4));
+  EXPECT_EQ(plan.stages[0][1].first_row, 110u);
+}
+
 TEST(SegmentPlanTest, FindsTheSegmentOfARow) {
   const std::vector<Segment> segments = {Of(4, -1), Of(3, -1)};
   const SegmentPlan plan = PlanSegments(segments, 100);

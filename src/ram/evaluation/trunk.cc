@@ -1,6 +1,7 @@
 #include "ram/evaluation/trunk.h"
 
 #include <algorithm>
+#include <chrono>
 #include <future>
 #include <optional>
 #include <string>
@@ -11,7 +12,9 @@
 #include "ram/evaluation/attention_layer.h"
 #include "ram/evaluation/dense_linear.h"
 #include "ram/evaluation/feed_forward.h"
+#include "ram/evaluation/kept_layers.h"
 #include "ram/evaluation/mixture.h"
+#include "ram/evaluation/router_choices.h"
 #include "ram/evaluation/row_kernels.h"
 #include "ram/evaluation/segment_key_values.h"
 
@@ -26,14 +29,9 @@ struct Worker {
   std::vector<float> normed;
   std::vector<float> out;
   std::vector<float> key_values;
+  std::vector<Choice> choices;
   AttentionScratch attention;
   FeedForwardScratch feed_forward;
-};
-
-// The tokens that one expert sees.
-struct ExpertRows {
-  std::vector<uint64_t> rows;
-  std::vector<float> weights;
 };
 
 class Trunk {
@@ -56,26 +54,43 @@ class Trunk {
     };
     if (std::any_of(config.layers.begin(), config.layers.end(), is_mixture)) {
       normed_ = stores.Make(run.plan->rows, config.hidden);
-      choices_.resize(run.plan->rows * config.router.per_token);
+      choices_.emplace(config.router, run.plan->rows,
+                       BookkeepingBytes(run.options->memory_bytes), stores);
     }
   }
 
-  std::unique_ptr<RowStore> Run() {
-    Embed();
-    for (size_t layer = 0; layer < config_.layers.size(); ++layer) {
-      layer_ = static_cast<int>(layer);
-      RunAttention(config_.layers[layer]);
-      if (config_.layers[layer].mixture) {
-        RunMixture();
-      } else {
-        RunFeedForward();
-      }
+  TrunkResult Run() {
+    KeptLayers* kept = run_.options->kept_layers;
+    const Checkpoint& model = weights_.checkpoint();
+    const uint64_t layers = config_.layers.size();
+    LayerState state;
+    if (kept != nullptr) state = kept->Begin(model, layers, *x_);
+    const double before = state.seconds;
+    const auto start = std::chrono::steady_clock::now();
+    if (state.layers == 0) Embed();
+    for (layer_ = 0; static_cast<uint64_t>(layer_) < layers; ++layer_) {
+      const bool done = static_cast<uint64_t>(layer_) < state.layers;
+      if (!done) RunLayer(config_.layers[static_cast<size_t>(layer_)]);
       run_.progress->Advance(LayerBytes());
+      if (done) continue;
+      const std::chrono::duration<double> seconds =
+          std::chrono::steady_clock::now() - start;
+      state = {static_cast<uint64_t>(layer_) + 1, before + seconds.count()};
+      if (kept != nullptr) kept->Offer(model, layers, state, *x_);
     }
-    return std::move(x_);
+    return {std::move(x_), state.seconds};
   }
 
  private:
+  void RunLayer(const LayerConfig& layer) {
+    RunAttention(layer);
+    if (layer.mixture) {
+      RunMixture();
+    } else {
+      RunFeedForward();
+    }
+  }
+
   uint64_t LayerBytes() const {
     uint64_t bytes = 0;
     for (const Matrix& matrix : weights_.checkpoint().model().matrices) {
@@ -224,47 +239,35 @@ class Trunk {
       ForEachChunk([&](uint64_t row, uint64_t rows, Worker& worker) {
         float* x = Room(worker.x, rows * config_.hidden);
         float* normed = Room(worker.normed, rows * config_.hidden);
+        worker.choices.resize(rows * per_token);
         x_->Read(row, rows, x);
-        mixture.Begin(
-            x, rows, normed,
-            std::span(choices_).subspan(row * per_token, rows * per_token),
-            worker.feed_forward);
+        mixture.Begin(x, rows, normed, worker.choices, worker.feed_forward);
         Store(row, rows, x);
         normed_->Write(row, rows, normed);
+        choices_->Write(row, rows, worker.choices);
       });
     }
-    RunExperts(SortByExpert());
-  }
-
-  std::vector<ExpertRows> SortByExpert() const {
-    std::vector<ExpertRows> experts(config_.router.experts);
-    for (size_t i = 0; i < choices_.size(); ++i) {
-      ExpertRows& expert = experts[choices_[i].expert];
-      expert.rows.push_back(i / config_.router.per_token);
-      expert.weights.push_back(choices_[i].weight);
+    for (std::vector<ExpertRows> some = choices_->Next(); !some.empty();
+         some = choices_->Next()) {
+      RunExperts(some);
     }
-    return experts;
   }
 
   // One after the other, so that sums have one order; the next is loaded
   // meanwhile.
   void RunExperts(const std::vector<ExpertRows>& experts) {
-    std::vector<int> used;
-    for (size_t i = 0; i < experts.size(); ++i) {
-      if (!experts[i].rows.empty()) used.push_back(static_cast<int>(i));
-    }
     const auto load = [this](int expert) {
       return std::make_unique<FeedForward>(config_.activation, weights_, maker_,
                                            layer_, "", expert);
     };
-    std::future<std::unique_ptr<FeedForward>> next;
-    if (!used.empty()) next = std::async(std::launch::async, load, used[0]);
-    for (size_t i = 0; i < used.size(); ++i) {
+    std::future<std::unique_ptr<FeedForward>> next =
+        std::async(std::launch::async, load, experts[0].expert);
+    for (size_t i = 0; i < experts.size(); ++i) {
       const std::unique_ptr<FeedForward> expert = next.get();
-      if (i + 1 < used.size()) {
-        next = std::async(std::launch::async, load, used[i + 1]);
+      if (i + 1 < experts.size()) {
+        next = std::async(std::launch::async, load, experts[i + 1].expert);
       }
-      RunExpert(*expert, experts[static_cast<size_t>(used[i])]);
+      RunExpert(*expert, experts[i]);
     }
   }
 
@@ -301,7 +304,7 @@ class Trunk {
   std::vector<RotaryTable> tables_;
   std::unique_ptr<RowStore> x_;
   std::unique_ptr<RowStore> normed_;  // what the experts see
-  std::vector<Choice> choices_;       // [rows, per_token]
+  std::optional<RouterChoices> choices_;
   std::vector<std::optional<SegmentKeyValues>> kept_;
   std::vector<std::vector<float>> kept_rooms_;
   int layer_ = 0;
@@ -319,9 +322,9 @@ std::unique_ptr<Linear> DenseMaker::Make(const Matrix& matrix,
       compute_, threads_);
 }
 
-std::unique_ptr<RowStore> RunTrunk(const TransformerConfig& config,
-                                   const ModelWeights& weights,
-                                   const RunContext& run, RowStores& stores) {
+TrunkResult RunTrunk(const TransformerConfig& config,
+                     const ModelWeights& weights, const RunContext& run,
+                     RowStores& stores) {
   return Trunk(config, weights, run, stores).Run();
 }
 

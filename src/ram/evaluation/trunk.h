@@ -39,10 +39,16 @@ struct RunContext {
   Progress* progress = nullptr;
 };
 
-// The hidden states after the last layer, [plan rows, hidden], before the
-// final norm. Throws kCorrupt where one is not finite.
-std::unique_ptr<RowStore> RunTrunk(const TransformerConfig& config,
-                                   const ModelWeights& weights,
-                                   const RunContext& run, RowStores& stores);
+struct TrunkResult {
+  // After the last layer, before the final norm: [plan rows, hidden].
+  std::unique_ptr<RowStore> hidden;
+  double seconds = 0;  // of work, in an earlier run that was kept too
+};
+
+// Goes on from a kept state where options->kept_layers has one. Throws kCorrupt
+// where a hidden state is not finite.
+TrunkResult RunTrunk(const TransformerConfig& config,
+                     const ModelWeights& weights, const RunContext& run,
+                     RowStores& stores);
 
 }  // namespace ram

@@ -16,6 +16,7 @@ namespace {
 constexpr uint64_t kChunkRows = 256;                   // scored tokens at once
 constexpr uint64_t kLogits = 1024;                     // of a token at once
 constexpr uint64_t kSliceBytes = uint64_t{256} << 20;  // of all heads
+constexpr uint64_t kLeastBlock = 4096;  // scored tokens between two passes
 
 struct ScoredToken {
   uint64_t row = 0;  // of the token before
@@ -23,23 +24,46 @@ struct ScoredToken {
   uint32_t segment = 0;
 };
 
-std::vector<ScoredToken> ScoredTokensOf(const RunContext& run) {
-  std::vector<ScoredToken> scored;
-  for (uint32_t i = 0; i < run.segments.size(); ++i) {
-    const Segment& segment = run.segments[i];
-    for (size_t j = segment.first_scored; j < segment.tokens.size(); ++j) {
-      if (j == 0 && segment.parent < 0) continue;
-      uint64_t row = run.plan->first_row[i] + j - 1;
-      if (j == 0) {
-        const auto parent = static_cast<size_t>(segment.parent);
-        row = run.plan->first_row[parent] + run.segments[parent].tokens.size() -
-              1;
+// The scored tokens of a run, segment by segment, some at a time.
+class ScoredTokenReader {
+ public:
+  explicit ScoredTokenReader(const RunContext& run) : run_(run) { Enter(); }
+
+  // The next `n`, fewer at the end.
+  std::vector<ScoredToken> Next(uint64_t n) {
+    std::vector<ScoredToken> scored;
+    for (; scored.size() < n && segment_ < run_.segments.size(); Enter()) {
+      const Segment& segment = run_.segments[segment_];
+      for (; token_ < segment.tokens.size(); ++token_) {
+        if (scored.size() == n) return scored;
+        scored.push_back({RowBefore(segment), segment.tokens[token_],
+                          static_cast<uint32_t>(segment_)});
       }
-      scored.push_back({row, segment.tokens[j], i});
+      ++segment_;
     }
+    return scored;
   }
-  return scored;
-}
+
+ private:
+  // Goes to the first scored token of a segment.
+  void Enter() {
+    if (segment_ >= run_.segments.size()) return;
+    const Segment& segment = run_.segments[segment_];
+    token_ = segment.first_scored;
+    if (token_ == 0 && segment.parent < 0) token_ = 1;
+  }
+
+  uint64_t RowBefore(const Segment& segment) const {
+    if (token_ > 0) return run_.plan->first_row[segment_] + token_ - 1;
+    const auto parent = static_cast<size_t>(segment.parent);
+    return run_.plan->first_row[parent] + run_.segments[parent].tokens.size() -
+           1;
+  }
+
+  const RunContext& run_;
+  size_t segment_ = 0;
+  size_t token_ = 0;
+};
 
 const Matrix& HeadOf(const ModelWeights& weights) {
   const Matrix* head = weights.Find(-1, "lm_head");
@@ -51,7 +75,7 @@ struct Head {
   const HeadInput* input = nullptr;
   const Matrix* matrix = nullptr;
   Norm norm;
-  std::vector<RunningSoftmax> state;           // per scored token
+  std::vector<RunningSoftmax> state;           // per scored token of a block
   std::vector<std::unique_ptr<Linear>> slice;  // of kLogits rows each
 };
 
@@ -67,7 +91,7 @@ class Scorer {
  public:
   Scorer(std::span<const HeadInput> models, const RunContext& run)
       : run_(run),
-        scored_(ScoredTokensOf(run)),
+        total_(ScoredTokens(run.segments)),
         heads_(models.size()),
         workers_(static_cast<size_t>(run.threads)) {
     for (size_t i = 0; i < models.size(); ++i) {
@@ -76,25 +100,50 @@ class Scorer {
       head.input = &models[i];
       head.matrix = &HeadOf(*models[i].weights);
       head.norm = Norm(models[i].weights->FinalNorm(config.hidden), config);
-      head.state.resize(scored_.size());
       vocabulary_ = head.matrix->rows;
     }
   }
 
+  // In blocks of tokens whose softmax fits into its share of memory; in one
+  // block, as a rule: every block reads the heads again.
   std::vector<ModelScores> Run() {
+    const uint64_t token_bytes =
+        sizeof(ScoredToken) + heads_.size() * sizeof(RunningSoftmax);
+    const uint64_t block =
+        std::max(kLeastBlock,
+                 BookkeepingBytes(run_.options->memory_bytes) / token_bytes);
+    std::vector<ModelScores> scores(heads_.size());
+    for (size_t i = 0; i < heads_.size(); ++i) {
+      scores[i].tokens.reserve(total_);
+      if (Compared(i)) scores[i].comparisons.reserve(total_);
+    }
+    ScoredTokenReader reader(run_);
+    for (uint64_t done = 0; done < total_; done += scored_.size()) {
+      scored_ = reader.Next(block);
+      RunBlock();
+      for (size_t i = 0; i < heads_.size(); ++i) Finish(i, scores[i]);
+    }
+    return scores;
+  }
+
+ private:
+  bool Compared(size_t model) const {
+    return run_.options->compare && model > 0;
+  }
+
+  void RunBlock() {
     uint64_t row_bytes = 0;
-    for (const Head& head : heads_) row_bytes += 4 * head.matrix->cols;
+    for (Head& head : heads_) {
+      row_bytes += sizeof(float) * head.matrix->cols;
+      head.state.assign(scored_.size(), RunningSoftmax());
+    }
     const uint64_t slice_rows = kSliceBytes / std::max<uint64_t>(row_bytes, 1);
     const uint64_t step = std::max<uint64_t>(slice_rows / kLogits, 1) * kLogits;
     for (uint64_t first = 0; first < vocabulary_; first += step) {
       RunSlice(first, std::min(step, vocabulary_ - first));
     }
-    std::vector<ModelScores> scores;
-    for (const Head& head : heads_) scores.push_back(Finish(head));
-    return scores;
   }
 
- private:
   void RunSlice(uint64_t first, uint64_t rows) {
     for (Head& head : heads_) {
       DenseMaker maker(head.input->weights->checkpoint(), run_.compute,
@@ -113,7 +162,8 @@ class Scorer {
                            workers_[static_cast<size_t>(worker)]);
                 });
     for (const Head& head : heads_) {
-      run_.progress->Advance(2 * rows * head.matrix->cols);
+      run_.progress->Advance(2 * rows * head.matrix->cols * scored_.size() /
+                             total_);
     }
   }
 
@@ -188,22 +238,21 @@ class Scorer {
     return state.Add(logits, columns, column);
   }
 
-  ModelScores Finish(const Head& head) const {
-    const Head& baseline = heads_[0];
-    ModelScores scores;
+  // Adds the scores of the block.
+  void Finish(size_t model, ModelScores& scores) const {
+    const Head& head = heads_[model];
     for (size_t i = 0; i < scored_.size(); ++i) {
       const RunningSoftmax& q = head.state[i];
       CheckFinite(head, i);
       const auto token = static_cast<uint32_t>(scored_[i].token);
       scores.tokens.push_back(
           {static_cast<float>(q.target - q.LogSum()), q.top == token});
-      if (!run_.options->compare || &head == &baseline) continue;
-      const RunningSoftmax& p = baseline.state[i];
+      if (!Compared(model)) continue;
+      const RunningSoftmax& p = heads_[0].state[i];
       const double kl = q.cross / p.sum - p.LogSum() + q.LogSum();
       scores.comparisons.push_back(
           {static_cast<float>(std::max(kl, 0.0)), p.top == q.top});
     }
-    return scores;
   }
 
   void CheckFinite(const Head& head, size_t i) const {
@@ -219,7 +268,8 @@ class Scorer {
   }
 
   const RunContext& run_;
-  std::vector<ScoredToken> scored_;
+  uint64_t total_;                   // scored tokens
+  std::vector<ScoredToken> scored_;  // of the block
   std::vector<Head> heads_;
   std::vector<Worker> workers_;
   uint64_t vocabulary_ = 0;

@@ -16,11 +16,13 @@ struct EvaluateOptions {
   int threads = 0;
   uint64_t seed = 42;
   ComputeType compute = ComputeType::kBF16;
-  uint64_t memory_bytes = uint64_t{1} << 30;  // of activations
+  uint64_t memory_bytes = uint64_t{512} << 20;  // of activations
   std::filesystem::path spill;  // where the rest of them lies; empty: system's
-  // Where the scores of finished models are kept until all are; empty: nowhere.
+  // Where the scores of finished models and the state of the one at work are
+  // kept until all are done; empty: nowhere.
   std::filesystem::path work;
-  bool resume = false;  // take what lies there, and leave it there
+  double keep_seconds = 60;  // of work between two states
+  bool resume = false;       // take what lies there, and leave it there
 };
 
 // The first model is the baseline. Windows are the same for all; models whose

@@ -7,6 +7,7 @@
 
 #include "ram/base/digest.h"
 #include "ram/base/error.h"
+#include "ram/evaluation/kept_layers.h"
 #include "ram/evaluation/kept_scores.h"
 #include "ram/pipeline/analyze_job.h"
 #include "ram/tensor/ggml_type.h"
@@ -75,12 +76,21 @@ std::string TokenizerDigest(const Checkpoint& checkpoint) {
 
 // What became of the work so far.
 std::string InterruptedText(size_t finished, size_t models,
+                            const std::optional<KeptLayers::Last>& at_work,
                             const std::filesystem::path& folder) {
-  if (finished == 0) return "interrupted: no model was finished";
+  if (finished == 0 && !at_work) {
+    return "interrupted: no model was finished, nothing was kept";
+  }
+  std::string text =
+      fmt::format("interrupted: {} of {} models finished", finished, models);
+  if (at_work) {
+    text += fmt::format(", {} of {} layers of {} computed", at_work->layers,
+                        at_work->of, at_work->model);
+  }
   return fmt::format(
-      "interrupted: {} of {} models finished, their scores are in {}; the same "
-      "command with --resume goes on from there",
-      finished, models, folder.string());
+      "{}; all of it is kept in {}, and the same command with --resume goes on "
+      "from there",
+      text, folder.string());
 }
 
 }  // namespace
@@ -203,10 +213,18 @@ std::vector<ModelScores> EvaluatedModels::Score(
   score.compare = compare;
   score.segment_word = segment_word;
   score.progress = &progress;
+  std::optional<KeptLayers> layers;
+  if (!options.work.empty()) {
+    layers.emplace(options.work, segments, options.compute,
+                   options.keep_seconds, options.resume);
+    score.kept_layers = &*layers;
+  }
   size_t finished = size() - wanted.size();
   if (!options.work.empty() && (wanted.size() > 1 || options.resume)) {
     score.on_model_done = [&](size_t model, const ModelScores& scores) {
       kept.Keep(*wanted[model], scores);
+      // The baseline's last layer is what the others are compared with.
+      if (model > 0 || !compare) layers->Discard(*wanted[model]);
       ++finished;
     };
   }
@@ -219,8 +237,13 @@ std::vector<ModelScores> EvaluatedModels::Score(
     } catch (const Error& error) {
       if (error.kind() != ErrorKind::kInterrupted) throw;
       throw Error(ErrorKind::kInterrupted,
-                  InterruptedText(finished, size(), options.work));
+                  InterruptedText(finished, size(),
+                                  layers ? layers->last() : std::nullopt,
+                                  options.work));
     }
+  }
+  if (layers) {
+    for (const Checkpoint* model : all) layers->Discard(*model);
   }
   if (!options.work.empty() && !options.resume) kept.Discard(all);
   std::vector<ModelScores> scores;
