@@ -3,12 +3,15 @@
 #include <hwy/cache_control.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "ram/quantization/affine_dot.cc"
 #include <hwy/foreach_target.h>  // must come before highway.h
 #include <hwy/highway.h>
+
+#include "ram/quantization/rounded_activations-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ram {
@@ -17,13 +20,16 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 // Codes are taken in chunks: each 32-bit lane gets the same number of
-// consecutive codes, and step k multiplies code k of every lane. So the
-// activations of a chunk lie transposed, [k][lane].
+// consecutive codes, the first half of them in its low 16 bits, the second in
+// its high ones. Step k multiplies code k of both halves with two activations
+// of 16 bits and adds the products up in 32. So the activations of a chunk lie
+// transposed, [k][lane][half].
 using LaneTag = hn::CappedTag<float, 16>;
 using WordTag = hn::RebindToUnsigned<LaneTag>;
 using IntTag = hn::RebindToSigned<LaneTag>;
 using V = hn::Vec<LaneTag>;
 using VU = hn::Vec<WordTag>;
+using VI = hn::Vec<IntTag>;
 
 template <int kBits>
 constexpr size_t CodesPerLane() {
@@ -37,6 +43,9 @@ constexpr size_t CodesPerLane(int bits) {
 // of every chunk and group.
 constexpr size_t kSegment = 4096;
 constexpr size_t kScaleStride = kSegment / 32 + 16;
+constexpr size_t kLargestGroup = 128;
+// Bytes of codes that are asked for ahead of time.
+constexpr size_t kAhead = 2048;
 
 // Where lane i finds its bytes, for the widths whose lanes are not whole
 // words. `words`: which word of memory each lane of the load takes, so that
@@ -94,49 +103,74 @@ HWY_INLINE VU LoadCodes(const uint8_t* HWY_RESTRICT row, size_t at) {
 #endif
 }
 
-// Code k of every lane.
-template <int kBits, size_t k>
-HWY_INLINE V CodeAt(VU codes, V table) {
-  const LaneTag d;
-  const WordTag du;
-  const VU shifted = hn::ShiftRight<static_cast<int>(k) * kBits>(codes);
-#if HWY_TARGET <= HWY_AVX3 && !HWY_IS_DEBUG_BUILD
-  // The instruction looks at 4 bits alone, and the table repeats itself.
-  if constexpr (kBits <= 4 && hn::MaxLanes(LaneTag()) == 16) {
-    return hn::TableLookupLanes(table, hn::IndicesFromVec(d, shifted));
+// Moves the second half of each lane's codes to its high 16 bits.
+template <int kBits>
+HWY_INLINE VU InHalves(VU codes) {
+  if constexpr (kBits == 3 || kBits == 5 || kBits == 6) {
+    constexpr int kHalf = kBits * static_cast<int>(CodesPerLane<kBits>() / 2);
+    constexpr uint32_t kLow = (1u << kHalf) - 1;
+    const WordTag du;
+    return hn::Or(
+        hn::And(codes, hn::Set(du, kLow)),
+        hn::And(hn::ShiftLeft<16 - kHalf>(codes), hn::Set(du, kLow << 16)));
+  } else {
+    return codes;
   }
-#endif
-  (void)table;
-  const VU code = hn::And(shifted, hn::Set(du, (1u << kBits) - 1));
-  return hn::ConvertTo(d, hn::BitCast(IntTag(), code));
 }
 
-template <int kBits>
-HWY_INLINE V CodeTable() {
-  const LaneTag d;
-  const VU code = hn::And(hn::Iota(WordTag(), 0),
-                          hn::Set(WordTag(), (1u << (kBits & 7)) - 1));
-  return hn::ConvertTo(d, hn::BitCast(IntTag(), code));
+// sum + code k of each half times its activation.
+template <int kBits, size_t k>
+HWY_INLINE VI AddProducts(VU codes, VI activations, VI sum) {
+  constexpr int kShift = static_cast<int>(k) * kBits;
+  constexpr uint32_t kMask = (1u << kBits) - 1;
+  const IntTag di;
+  const WordTag du;
+#if HWY_TARGET <= HWY_AVX2
+  const hn::Repartition<uint16_t, WordTag> d16;
+  const hn::Repartition<int16_t, WordTag> di16;
+  auto code = hn::ShiftRight<kShift>(hn::BitCast(d16, codes));
+  if constexpr (kShift + kBits < 16) {
+    code = hn::And(code, hn::Set(d16, static_cast<uint16_t>(kMask)));
+  }
+  const auto a = hn::BitCast(di16, code);
+  const auto b = hn::BitCast(di16, activations);
+#if HWY_TARGET <= HWY_AVX3_DL
+  (void)di;
+  (void)du;
+  return VI{_mm512_dpwssd_epi32(sum.raw, a.raw, b.raw)};
+#else
+  (void)du;
+  // On x86 neighbours are added, and nothing goes into the second sum.
+  VI none = hn::Zero(di);
+  return hn::ReorderWidenMulAccumulate(di, a, b, sum, none);
+#endif
+#else
+  const VU mask = hn::Set(du, kMask);
+  const VI low = hn::BitCast(di, hn::And(hn::ShiftRight<kShift>(codes), mask));
+  const VI high =
+      hn::BitCast(di, hn::And(hn::ShiftRight<kShift + 16>(codes), mask));
+  const VI low_x = hn::ShiftRight<16>(hn::ShiftLeft<16>(activations));
+  const VI high_x = hn::ShiftRight<16>(activations);
+  return hn::Add(sum, hn::Add(hn::Mul(low, low_x), hn::Mul(high, high_x)));
+#endif
 }
 
 template <int kBits, size_t kRows, size_t kVectors, size_t k>
-HWY_INLINE void AddSteps(const VU* HWY_RESTRICT codes, V table,
-                         const float* HWY_RESTRICT x, size_t x_stride,
-                         V* HWY_RESTRICT sums) {
-  if constexpr (k < CodesPerLane<kBits>()) {
-    const LaneTag d;
-    V values[kRows];
-    for (size_t r = 0; r < kRows; ++r) {
-      values[r] = CodeAt<kBits, k>(codes[r], table);
-    }
+HWY_INLINE void AddSteps(const VU* HWY_RESTRICT codes,
+                         const int16_t* HWY_RESTRICT x, size_t x_stride,
+                         VI* HWY_RESTRICT sums) {
+  if constexpr (k < CodesPerLane<kBits>() / 2) {
+    const IntTag d;
     for (size_t v = 0; v < kVectors; ++v) {
-      const V activation = hn::LoadU(d, x + v * x_stride + k * hn::Lanes(d));
+      const int16_t* from = x + v * x_stride + 2 * k * hn::Lanes(d);
+      const VI activations =
+          hn::Load(d, reinterpret_cast<const int32_t*>(from));
       for (size_t r = 0; r < kRows; ++r) {
-        sums[r * kVectors + v] =
-            hn::MulAdd(values[r], activation, sums[r * kVectors + v]);
+        VI& sum = sums[r * kVectors + v];
+        sum = AddProducts<kBits, k>(codes[r], activations, sum);
       }
     }
-    AddSteps<kBits, kRows, kVectors, k + 1>(codes, table, x, x_stride, sums);
+    AddSteps<kBits, kRows, kVectors, k + 1>(codes, x, x_stride, sums);
   }
 }
 
@@ -176,34 +210,42 @@ HWY_INLINE V LoadHalves(DType dtype, const uint8_t* HWY_RESTRICT from) {
   return hn::PromoteTo(d, hn::BitCast(df16, bits));
 }
 
-// The scales of `groups` groups of each row as floats, with zeros behind them;
-// adds biases times sums to `total`. What lies behind a row belongs to another
-// and may be anything.
+// What a product of a code and an activation is worth in each of `groups`
+// groups, for each row and vector, with zeros behind them; adds biases times
+// sums to `total`. What lies behind a row belongs to another and may be
+// anything.
 template <size_t kRows, size_t kVectors>
 HWY_INLINE void TakePairs(const Rows& rows, size_t first, size_t groups,
-                          const float* HWY_RESTRICT sums, size_t sum_stride,
+                          const AffineActivations& x, size_t vector,
                           float* HWY_RESTRICT scales, V* HWY_RESTRICT total) {
   const LaneTag d;
   const size_t lanes = hn::Lanes(d);
+  const size_t stride = x.group_stride();
+  const float* sums = x.sums() + vector * stride + first;
+  const float* steps = x.steps() + vector * stride + first;
   for (size_t r = 0; r < kRows; ++r) {
     const uint8_t* from = rows.scales + r * rows.scale_stride + 2 * first;
     const uint8_t* from_biases =
         rows.biases + r * rows.scale_stride + 2 * first;
-    float* to = scales + r * kScaleStride;
+    float* to = scales + r * kVectors * kScaleStride;
     size_t g = 0;
     for (; g < groups; g += lanes) {
       const auto in = hn::FirstN(d, groups - g);
-      const V scale = LoadHalves(rows.dtype, from + 2 * g);
-      hn::StoreU(hn::IfThenElseZero(in, scale), d, to + g);
+      const V scale =
+          hn::IfThenElseZero(in, LoadHalves(rows.dtype, from + 2 * g));
       const V bias =
           hn::IfThenElseZero(in, LoadHalves(rows.dtype, from_biases + 2 * g));
       for (size_t v = 0; v < kVectors; ++v) {
+        const V step = hn::LoadU(d, steps + v * stride + g);
+        hn::StoreU(hn::Mul(scale, step), d, to + v * kScaleStride + g);
         V& sum = total[r * kVectors + v];
-        sum = hn::MulAdd(bias, hn::LoadU(d, sums + v * sum_stride + first + g),
-                         sum);
+        sum = hn::MulAdd(bias, hn::LoadU(d, sums + v * stride + g), sum);
       }
     }
-    if (g < groups + lanes) hn::StoreU(hn::Zero(d), d, to + g);
+    if (g >= groups + lanes) continue;
+    for (size_t v = 0; v < kVectors; ++v) {
+      hn::StoreU(hn::Zero(d), d, to + v * kScaleStride + g);
+    }
   }
 }
 
@@ -214,17 +256,16 @@ HWY_INLINE void MultiplyRows(const Rows& rows, const AffineActivations& x,
   const LaneTag d;
   const size_t lanes = hn::Lanes(d);
   const size_t chunk = lanes * CodesPerLane<kBits>();
-  const size_t group = static_cast<size_t>(x.scheme().group_size);
+  const auto group = static_cast<unsigned>(x.scheme().group_size);
+  const int shift = std::countr_zero(group);  // groups are powers of two
   const size_t cols = x.cols();
-  const float* values = x.values() + vector * x.value_stride();
-  const float* sums = x.sums() + vector * x.sum_stride();
-  const V table = CodeTable<kBits>();
+  const int16_t* values = x.values() + vector * x.value_stride();
 
-  HWY_ALIGN float scales[kRows * kScaleStride];
+  HWY_ALIGN float scales[kRows * kVectors * kScaleStride];
   HWY_ALIGN uint32_t group_of_lane[16];
   for (size_t lane = 0; lane < lanes; ++lane) {
     group_of_lane[lane] =
-        static_cast<uint32_t>(lane * CodesPerLane<kBits>() / group);
+        static_cast<uint32_t>(lane * CodesPerLane<kBits>() >> shift);
   }
   const auto spread = hn::SetTableIndices(d, group_of_lane);
 
@@ -232,29 +273,25 @@ HWY_INLINE void MultiplyRows(const Rows& rows, const AffineActivations& x,
   for (V& t : total) t = hn::Zero(d);
   for (size_t begin = 0; begin < cols; begin += kSegment) {
     const size_t end = std::min(cols, begin + kSegment);
-    TakePairs<kRows, kVectors>(rows, begin / group, (end - begin) / group, sums,
-                               x.sum_stride(), scales, total);
+    TakePairs<kRows, kVectors>(rows, begin >> shift, (end - begin) >> shift, x,
+                               vector, scales, total);
     for (size_t at = begin; at < end; at += chunk) {
       VU codes[kRows];
-      V part[kRows * kVectors];
+      VI part[kRows * kVectors];
       for (size_t r = 0; r < kRows; ++r) {
-        codes[r] = LoadCodes<kBits>(rows.codes + r * rows.code_stride, at);
-        // The same place in the next block of rows: rows are so short that
-        // the processor does not see where reading goes on.
-        hwy::Prefetch(rows.codes + (r + kRows) * rows.code_stride +
-                      at * kBits / 8);
+        codes[r] = InHalves<kBits>(
+            LoadCodes<kBits>(rows.codes + r * rows.code_stride, at));
+        hwy::Prefetch(rows.codes + r * rows.code_stride + at * kBits / 8 +
+                      kAhead);
       }
-      for (V& p : part) p = hn::Zero(d);
-      AddSteps<kBits, kRows, kVectors, 0>(codes, table, values + at,
-                                          x.value_stride(), part);
-      for (size_t r = 0; r < kRows; ++r) {
+      for (VI& p : part) p = hn::Zero(IntTag());
+      AddSteps<kBits, kRows, kVectors, 0>(codes, values + at, x.value_stride(),
+                                          part);
+      for (size_t i = 0; i < kRows * kVectors; ++i) {
         const V scale = hn::TableLookupLanes(
-            hn::LoadU(d, scales + r * kScaleStride + (at - begin) / group),
+            hn::LoadU(d, scales + i * kScaleStride + ((at - begin) >> shift)),
             spread);
-        for (size_t v = 0; v < kVectors; ++v) {
-          total[r * kVectors + v] = hn::MulAdd(scale, part[r * kVectors + v],
-                                               total[r * kVectors + v]);
-        }
+        total[i] = hn::MulAdd(scale, hn::ConvertTo(d, part[i]), total[i]);
       }
     }
   }
@@ -270,7 +307,9 @@ template <int kBits, size_t kVectors>
 HWY_NOINLINE void MultiplyVectors(Rows rows, size_t count,
                                   const AffineActivations& x, size_t vector,
                                   float* HWY_RESTRICT y, size_t y_stride) {
-  constexpr size_t kBlock = 4;
+  // With one vector memory is what is waited for, and it is read fastest row
+  // after row.
+  constexpr size_t kBlock = kVectors == 1 ? 1 : 4;
   size_t r = 0;
   for (; r + kBlock <= count; r += kBlock) {
     MultiplyRows<kBits, kBlock, kVectors>(rows, x, vector, y + r, y_stride);
@@ -315,37 +354,32 @@ void MultiplyKernel(const AffineRows& weights, size_t count,
   }
 }
 
-// x [cols] -> out: chunks [k][lane], zeros behind the end; the sum of each
-// group.
-void ArrangeKernel(const Scheme& scheme, const float* HWY_RESTRICT x,
-                   size_t cols, float* HWY_RESTRICT out,
-                   float* HWY_RESTRICT sums) {
-  const LaneTag d;
-  const size_t lanes = hn::Lanes(d);
-  const size_t per_lane = CodesPerLane(scheme.bits);
+// Where activation `i` of a row goes: chunks of codes, [k][lane][half].
+HWY_INLINE size_t PlaceOf(size_t i, size_t per_lane, size_t lanes) {
   const size_t chunk = lanes * per_lane;
-  const auto places = hn::Mul(
-      hn::Iota(IntTag(), 0), hn::Set(IntTag(), static_cast<int32_t>(per_lane)));
-  size_t at = 0;
-  for (; at + chunk <= cols; at += chunk) {
-    for (size_t k = 0; k < per_lane; ++k) {
-      hn::StoreU(hn::GatherIndex(d, x + at + k, places), d,
-                 out + at + k * lanes);
-    }
-  }
-  for (size_t i = at; i < cols; i += per_lane) {
-    const size_t lane = (i - at) / per_lane;
-    for (size_t k = 0; k < per_lane; ++k) {
-      out[at + k * lanes + lane] = x[i + k];
-    }
-  }
+  const size_t lane = i % chunk / per_lane, code = i % per_lane;
+  const size_t half = per_lane / 2;
+  return i / chunk * chunk + (code % half * lanes + lane) * 2 + code / half;
+}
+
+void ArrangeKernel(const Scheme& scheme, const float* HWY_RESTRICT x,
+                   size_t cols, int16_t* HWY_RESTRICT out,
+                   float* HWY_RESTRICT steps, float* HWY_RESTRICT sums) {
+  const size_t lanes = hn::Lanes(LaneTag());
+  const size_t per_lane = CodesPerLane(scheme.bits);
   const size_t group = static_cast<size_t>(scheme.group_size);
-  for (size_t g = 0; g < cols / group; ++g) {
-    V sum = hn::Zero(d);
-    for (size_t i = 0; i < group; i += lanes) {
-      sum = hn::Add(sum, hn::LoadU(d, x + g * group + i));
+  HWY_ALIGN int16_t rounded[kLargestGroup];
+  for (size_t at = 0; at < cols; at += group) {
+    const Rounded facts = RoundTo16Bits(x + at, group, rounded);
+    steps[at / group] = facts.step;
+    sums[at / group] = facts.step * static_cast<float>(facts.sum);
+    for (size_t lane = 0; lane < group; lane += per_lane) {
+      int16_t* HWY_RESTRICT to = out + PlaceOf(at + lane, per_lane, lanes);
+      for (size_t k = 0; k < per_lane / 2; ++k) {
+        to[2 * k * lanes] = rounded[lane + k];
+        to[2 * k * lanes + 1] = rounded[lane + per_lane / 2 + k];
+      }
     }
-    sums[g] = hn::GetLane(hn::SumOfLanes(d, sum));
   }
 }
 
@@ -369,17 +403,21 @@ void AffineActivations::Arrange(const Scheme& scheme, const float* x,
   vectors_ = vectors;
   cols_ = cols;
   value_stride_ = (cols + kChunk - 1) / kChunk * kChunk;
-  sum_stride_ = (groups + 2 * kLanes - 1) / kLanes * kLanes;
+  group_stride_ = (groups + 2 * kLanes - 1) / kLanes * kLanes;
   values_.Resize(vectors * value_stride_);
-  sums_.Resize(vectors * sum_stride_);
+  steps_.Resize(vectors * group_stride_);
+  sums_.Resize(vectors * group_stride_);
   for (uint64_t v = 0; v < vectors; ++v) {
     // Zeros: what the last chunk has behind the last group.
-    float* values = values_.data() + v * value_stride_;
-    std::fill(values + cols / kChunk * kChunk, values + value_stride_, 0.0f);
-    float* sums = sums_.data() + v * sum_stride_;
-    std::fill(sums + groups, sums + sum_stride_, 0.0f);
+    int16_t* values = values_.data() + v * value_stride_;
+    std::fill(values + cols / kChunk * kChunk, values + value_stride_,
+              int16_t{0});
+    float* steps = steps_.data() + v * group_stride_;
+    float* sums = sums_.data() + v * group_stride_;
+    std::fill(steps + groups, steps + group_stride_, 0.0f);
+    std::fill(sums + groups, sums + group_stride_, 0.0f);
     HWY_DYNAMIC_DISPATCH(ArrangeKernel)
-    (scheme, x + v * cols, cols, values, sums);
+    (scheme, x + v * cols, cols, values, steps, sums);
   }
 }
 

@@ -1,7 +1,9 @@
 // Affine codes (affine.h) multiplied with activations as they lie in memory:
-// of each group, scale * dot(codes, x) + bias * sum(x). Codes become floats in
-// registers only, and no activation is rounded; what differs from decoding
-// first is the order of sums in float.
+// of each group, scale * dot(codes, x) + bias * sum(x). Codes stay integers;
+// the activations of a group are rounded to 16 bits, 2^-16 of the largest of
+// them at most (the floats of a 4-bit code and a float32 activation would take
+// three times the instructions). Products and their sums within a group are
+// exact, sums over groups are in float.
 #pragma once
 
 #include <cstddef>
@@ -25,21 +27,25 @@ class AffineActivations {
   const Scheme& scheme() const { return scheme_; }
   uint64_t vectors() const { return vectors_; }
   uint64_t cols() const { return cols_; }
-  // [vectors, value_stride]: chunks of codes transposed, zeros at the end.
-  const float* values() const { return values_.data(); }
+  // [vectors, value_stride]: chunks of codes transposed, zeros at the end. An
+  // activation is about the step of its group times this.
+  const int16_t* values() const { return values_.data(); }
   uint64_t value_stride() const { return value_stride_; }
-  // [vectors, sum_stride]: the sum of each group, zeros at the end.
+  // [vectors, group_stride], zeros at the end.
+  const float* steps() const { return steps_.data(); }
+  // [vectors, group_stride]: the sum of each group, zeros at the end.
   const float* sums() const { return sums_.data(); }
-  uint64_t sum_stride() const { return sum_stride_; }
+  uint64_t group_stride() const { return group_stride_; }
 
  private:
   Scheme scheme_;
   uint64_t vectors_ = 0;
   uint64_t cols_ = 0;
   uint64_t value_stride_ = 0;
-  uint64_t sum_stride_ = 0;
-  FloatLines values_;
-  FloatLines sums_;
+  uint64_t group_stride_ = 0;
+  CacheLines<int16_t> values_;
+  CacheLines<float> steps_;
+  CacheLines<float> sums_;
 };
 
 // Rows as they are stored, one after the other. kDotPadding bytes behind the

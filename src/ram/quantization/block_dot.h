@@ -37,7 +37,7 @@ class BlockActivations {
   uint64_t vectors_ = 0;
   uint64_t cols_ = 0;
   uint64_t sum_stride_ = 0;
-  FloatLines sums_;
+  CacheLines<float> sums_;
 };
 
 // y[v * y_stride + r] = row r . x[v], for `rows` rows of blocks of x.type(),

@@ -11,16 +11,18 @@ namespace ram {
 // (and ignore).
 inline constexpr size_t kDotPadding = 64;
 
-// Floats on their own cache lines.
-class FloatLines {
+// Numbers on cache lines of their own.
+template <class T>
+class CacheLines {
  public:
-  void Resize(size_t floats) { lines_.resize((floats + 15) / 16); }
-  float* data() { return lines_.data()->floats; }
-  const float* data() const { return lines_.data()->floats; }
+  void Resize(size_t count) { lines_.resize((count + kEach - 1) / kEach); }
+  T* data() { return lines_.data()->values; }
+  const T* data() const { return lines_.data()->values; }
 
  private:
+  static constexpr size_t kEach = 64 / sizeof(T);
   struct alignas(64) Line {
-    float floats[16];
+    T values[kEach];
   };
   std::vector<Line> lines_;
 };
