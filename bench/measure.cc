@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <span>
 
@@ -15,6 +16,7 @@
 #include "ram/base/file.h"
 #include "ram/base/output.h"
 #include "ram/base/parallel.h"
+#include "ram/evaluation/dense_linear.h"
 
 extern char** environ;
 
@@ -132,6 +134,56 @@ double WriteSeconds(const fs::path& folder, uint64_t bytes) {
     file.WriteAt(at, std::span(block).first(std::min(kBlock, bytes - at)));
   });
   return Now() - start;
+}
+
+double MemoryReadRate() {
+  // Far more than any cache holds.
+  constexpr uint64_t kWords = uint64_t{1} << 28, kItem = uint64_t{1} << 17;
+  const std::vector<uint64_t> words(kWords, 1);
+  double best = 0;
+  for (int i = 0; i < 4; ++i) {
+    std::atomic<uint64_t> sum{0};
+    const double start = Now();
+    ParallelFor(kWords / kItem, ResolveThreads(0), [&](uint64_t item, int) {
+      const uint64_t* from = words.data() + item * kItem;
+      uint64_t sums[8] = {};
+      for (uint64_t at = 0; at < kItem; at += 8) {
+        for (uint64_t j = 0; j < 8; ++j) sums[j] += from[at + j];
+      }
+      for (const uint64_t s : sums) sum += s;
+    });
+    const double seconds = Now() - start;
+    if (sum != kWords) Fail(ErrorKind::kIo, "memory: read something else");
+    best = std::max(best, 8.0 * kWords / seconds);
+  }
+  return best;
+}
+
+double ProductRate() {
+  constexpr uint64_t kRows = 512, kIn = 2048, kOut = 2048, kTimes = 16;
+  const int threads = ResolveThreads(0);
+  const auto linear = PackLinear(
+      kIn, kOut,
+      [](uint64_t row, std::span<float> out) {
+        for (uint64_t i = 0; i < out.size(); ++i) {
+          out[i] = static_cast<float>((row * 7 + i * 13) % 31) / 31.0f - 0.5f;
+        }
+      },
+      HasFastBF16() ? ComputeType::kBF16 : ComputeType::kF32, threads);
+  const auto count = static_cast<uint64_t>(threads);
+  std::vector<float> x(kRows * kIn, 0.25f), y(count * kRows * kOut);
+  double best = 0;
+  for (int i = 0; i < 3; ++i) {
+    const double start = Now();
+    ParallelFor(count, threads, [&](uint64_t item, int) {
+      for (uint64_t k = 0; k < kTimes; ++k) {
+        linear->Apply(x.data(), kRows, y.data() + item * kRows * kOut);
+      }
+    });
+    const double done = 2.0 * kRows * kIn * kOut * kTimes * threads;
+    best = std::max(best, done / (Now() - start));
+  }
+  return best;
 }
 
 }  // namespace ram

@@ -34,4 +34,10 @@ double HashSeconds(const std::vector<std::filesystem::path>& files);
 // durable: the time of the final sync is stated apart.
 double WriteSeconds(const std::filesystem::path& folder, uint64_t bytes);
 
+// Bytes a second that all processors together read from memory.
+double MemoryReadRate();
+// Operations a second of oneDNN's product of bf16 matrices (or f32 ones, where
+// the processor has no bf16), on all processors.
+double ProductRate();
+
 }  // namespace ram

@@ -11,6 +11,8 @@
 #include <vector>
 
 #include "measure.h"
+#include "model_numbers.h"
+#include "number_report.h"
 #include "ram/base/byte_size.h"
 #include "ram/base/digest.h"
 #include "ram/base/error.h"
@@ -29,55 +31,11 @@ struct Options {
   fs::path configs;
   fs::path work;
   fs::path model = "models/wiki-dense";
+  std::string only;
   bool full = false;
   bool keep = false;
   int repeat = 2;
 };
-
-// --- the lines ---------------------------------------------------------------
-
-class Report {
- public:
-  // At least (or, with at_most, at most) `wanted`.
-  void Number(const std::string& what, double value, double wanted,
-              bool at_most, const std::string& unit, const std::string& floor) {
-    const bool reached = at_most ? value <= wanted : value >= wanted;
-    Line(what, fmt::format("{:.3f} {}", value, unit),
-         fmt::format("{} {:.3g}", at_most ? "<=" : ">=", wanted), floor,
-         reached);
-  }
-  void Fact(const std::string& what, const std::string& found,
-            const std::string& wanted) {
-    Line(what, found, wanted, "", found == wanted);
-  }
-  void Heading(const std::string& text) {
-    fmt::print("\n{}\n", text);
-    std::fflush(stdout);
-  }
-  int Finish() const {
-    fmt::print("\n{} of {} numbers reached\n", reached_, lines_);
-    return reached_ == lines_ ? 0 : 1;
-  }
-
- private:
-  void Line(const std::string& what, const std::string& value,
-            const std::string& wanted, const std::string& floor, bool reached) {
-    fmt::print("  {:<44} {:>16}  wanted {:<15} {:<6} {}\n", what, value, wanted,
-               reached ? "ok" : "MISSED",
-               floor.empty() ? "" : "floor: " + floor);
-    std::fflush(stdout);
-    ++lines_;
-    reached_ += reached ? 1 : 0;
-  }
-  int lines_ = 0;
-  int reached_ = 0;
-};
-
-std::string FloorText(const char* what, double bytes, double floor_seconds,
-                      double seconds) {
-  return fmt::format("{} {:.2f} GB/s (x{:.2f} of its time)", what,
-                     bytes * 1e-9 / floor_seconds, seconds / floor_seconds);
-}
 
 // --- the measurements --------------------------------------------------------
 
@@ -88,7 +46,19 @@ class Bench {
   }
 
   int Run() {
-    Counting();
+    if (Wanted("counting")) Counting();
+    if (Wanted("compress")) SpeedsAndMemory();
+    if (Wanted("bytes")) SameBytes();
+    if (Wanted("model")) Running();
+    return report_.Finish();
+  }
+
+ private:
+  bool Wanted(const std::string& part) const {
+    return options_.only.empty() || options_.only == part;
+  }
+
+  void SpeedsAndMemory() {
     const std::vector<uint64_t> layers = options_.full
                                              ? std::vector<uint64_t>{12, 24}
                                              : std::vector<uint64_t>{1, 2};
@@ -98,15 +68,18 @@ class Bench {
     if (!options_.keep && !options_.full) fs::remove_all(small);
     const fs::path large = Made("qwen3-30b-a3b", layers[1]);
     Memory(small_peaks, large, layers);
-    if (!options_.keep) {
-      fs::remove_all(small);
-      fs::remove_all(large);
-    }
-    SameBytes();
-    return report_.Finish();
+    if (options_.keep) return;
+    fs::remove_all(small);
+    fs::remove_all(large);
   }
 
- private:
+  void Running() {
+    const fs::path model = Made("qwen3-1.7b-mlx-bf16", 28);
+    MeasureModel({options_.programs, options_.work, options_.model}, model,
+                 report_);
+    if (!options_.keep) fs::remove_all(model);
+  }
+
   std::string Program(const char* name) const {
     return (options_.programs / name).string();
   }
@@ -353,8 +326,11 @@ int main(int argc, char** argv) {
   app.add_option("--configs", options.configs, "folder of MODEL/config.json")
       ->required();
   app.add_option("--work", options.work, "folder for what is made")->required();
-  app.add_option("--model", options.model, "for the comparison of threads");
+  app.add_option("--model", options.model,
+                 "for the comparison of threads, and its tokenizer");
   app.add_option("--repeat", options.repeat, "take the best of so many");
+  app.add_option("--only", options.only, "one part")
+      ->check(CLI::IsMember({"counting", "compress", "bytes", "model"}));
   app.add_flag("--full", options.full, "12 and 24 layers instead of 1 and 2");
   app.add_flag("--keep", options.keep, "leave the checkpoints");
   CLI11_PARSE(app, argc, argv);
