@@ -55,8 +55,9 @@ PerplexityResult SummarizePerplexity(std::span<const Segment> segments,
 
 // What a reader must know before trusting the numbers, in plain words, with
 // the windows that are to blame: two models in one order by pooled perplexity
-// and in the other by median, a model that seems better than the baseline,
-// outliers that move the pooled perplexity. `window_numbers` are the windows'
+// and in the other by median, when one of the differences is beyond its paired
+// bootstrap interval; a model that seems better than the baseline; outliers
+// that move the pooled perplexity. `window_numbers` are the windows'
 // numbers in the text; names and results are parallel, the baseline first.
 std::vector<std::string> PerplexityWarnings(
     std::span<const std::string> names,

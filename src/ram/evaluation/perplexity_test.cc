@@ -127,8 +127,44 @@ TEST(PerplexityWarningsTest, SaysWhenMeanAndMedianDisagreeAndWhichWindows) {
   EXPECT_THAT(warnings[1],
               AllOf(StartsWith("mean and median disagree: model1 has the lower "
                                "pooled perplexity (21.115 against 21.650"),
-                    HasSubstr("model0 the lower median (20.086 against 21.115"),
+                    HasSubstr("model0 the lower median (20.086 against 21.115; "
+                              "ratio 1.0513, 95 % interval 1.0513 to 1.0513)"),
                     HasSubstr("without window 30 it would say")));
+}
+
+// Alternately better and worse: 11 windows by 0.02, 9 by 0.03. The two middle
+// windows are among those where it is worse.
+TEST(PerplexityWarningsTest, SaysNothingOfOrdersWithinNoise) {
+  std::vector<float> first = Constant(3.0f, 20), second = Constant(3.0f, 20);
+  for (size_t i = 0; i < 20; ++i) {
+    const float level = 3.0f + 0.1f * static_cast<float>(i);
+    const bool worse = i % 2 == 0 || i == 9;
+    first[2 * i] = first[2 * i + 1] = -level;
+    second[2 * i] = second[2 * i + 1] = -level + (worse ? -0.02f : 0.03f);
+  }
+  const Compared compared = Compare({second, first});
+  ASSERT_LT(compared.results[0].pooled.value, compared.results[1].pooled.value);
+  ASSERT_GT(compared.results[0].median, compared.results[1].median);
+  EXPECT_THAT(compared.Warnings(), IsEmpty());
+}
+
+// The same pooled difference on every window is beyond its interval; medians
+// of two windows that swapped places are not the same windows' any more.
+TEST(PerplexityWarningsTest, SaysWhenOnlyTheMeanIsBeyondItsInterval) {
+  std::vector<float> first, second;
+  for (size_t i = 0; i < 21; ++i) {
+    const float level = 3.0f + 0.1f * static_cast<float>(i);
+    // The middle window alone is worse, by less than to the next one.
+    const float other = i == 10 ? level + 0.04f : level - 0.05f;
+    first.insert(first.end(), 2, -level);
+    second.insert(second.end(), 2, -other);
+  }
+  const auto warnings = Compare({second, first}).Warnings();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(
+      warnings[0],
+      AllOf(StartsWith("mean and median disagree: model0 has the lower pooled"),
+            HasSubstr("no difference). ")));
 }
 
 TEST(PerplexityWarningsTest, CallsABetterCompressedModelNoDifferenceInNoise) {

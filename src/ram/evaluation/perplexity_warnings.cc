@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <optional>
 
 #include "ram/evaluation/perplexity.h"
 
@@ -38,30 +39,34 @@ std::vector<size_t> DecidingWindows(std::span<const WindowTotal> winner,
   return order;
 }
 
-std::string RatioText(const PerplexityResult& baseline,
-                      const PerplexityResult& model, uint64_t seed) {
-  const Interval ratio =
-      BootstrapPerplexityRatio(baseline.windows, model.windows, seed);
+std::string RatioText(const Interval& ratio) {
   return fmt::format("ratio {:.4f}, 95 % interval {:.4f} to {:.4f}{}",
                      ratio.value, ratio.low, ratio.high,
                      ratio.Contains(1) ? ": no difference" : "");
 }
 
-std::string OrderWarning(const std::string& better, const std::string& worse,
-                         const PerplexityResult& by_mean,
-                         const PerplexityResult& by_median,
-                         std::span<const uint64_t> numbers, uint64_t seed) {
+// Nothing where both differences are noise.
+std::optional<std::string> OrderWarning(const std::string& better,
+                                        const std::string& worse,
+                                        const PerplexityResult& by_mean,
+                                        const PerplexityResult& by_median,
+                                        std::span<const uint64_t> numbers,
+                                        uint64_t seed) {
+  const Interval pooled =
+      BootstrapPerplexityRatio(by_median.windows, by_mean.windows, seed);
+  const Interval median =
+      BootstrapMedianRatio(by_median.windows, by_mean.windows, seed);
+  if (pooled.Contains(1) && median.Contains(1)) return std::nullopt;
   const std::vector<size_t> deciding =
       DecidingWindows(by_mean.windows, by_median.windows);
   return fmt::format(
       "mean and median disagree: {} has the lower pooled perplexity ({:.3f} "
-      "against {:.3f}; {}), {} the lower median ({:.3f} against {:.3f}). {} of "
-      "{} windows decide the mean: without {} it would say what the median "
-      "says",
-      better, by_mean.pooled.value, by_median.pooled.value,
-      RatioText(by_median, by_mean, seed), worse, by_median.median,
-      by_mean.median, deciding.size(), by_mean.windows.size(),
-      ListWindows(deciding, numbers));
+      "against {:.3f}; {}), {} the lower median ({:.3f} against {:.3f}; {}). "
+      "{} of {} windows decide the mean: without {} it would say what the "
+      "median says",
+      better, by_mean.pooled.value, by_median.pooled.value, RatioText(pooled),
+      worse, by_median.median, by_mean.median, RatioText(median),
+      deciding.size(), by_mean.windows.size(), ListWindows(deciding, numbers));
 }
 
 std::string BetterThanBaseline(const std::string& name,
@@ -77,8 +82,9 @@ std::string BetterThanBaseline(const std::string& name,
       "{:.3f} against {:.3f} ({}). {} of {} windows cause it: without {} it "
       "would not",
       name, baseline_name, result.pooled.value, baseline.pooled.value,
-      RatioText(baseline, result, seed), deciding.size(), result.windows.size(),
-      ListWindows(deciding, numbers));
+      RatioText(
+          BootstrapPerplexityRatio(baseline.windows, result.windows, seed)),
+      deciding.size(), result.windows.size(), ListWindows(deciding, numbers));
 }
 
 std::string OutlierWarning(const std::string& name,
@@ -120,13 +126,13 @@ std::vector<std::string> PerplexityWarnings(
     for (size_t j = i + 1; j < results.size(); ++j) {
       const double by_mean = results[i].pooled.value - results[j].pooled.value;
       const double by_median = results[i].median - results[j].median;
-      if (by_mean < 0 && by_median > 0) {
-        warnings.push_back(OrderWarning(names[i], names[j], results[i],
-                                        results[j], window_numbers, seed));
-      } else if (by_mean > 0 && by_median < 0) {
-        warnings.push_back(OrderWarning(names[j], names[i], results[j],
-                                        results[i], window_numbers, seed));
-      }
+      if (by_mean == 0 || by_median == 0) continue;
+      if ((by_mean < 0) == (by_median < 0)) continue;
+      const size_t low = by_mean < 0 ? i : j;  // by the mean
+      const size_t high = by_mean < 0 ? j : i;
+      const auto warning = OrderWarning(names[low], names[high], results[low],
+                                        results[high], window_numbers, seed);
+      if (warning) warnings.push_back(*warning);
     }
   }
   return warnings;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <numeric>
 
 #include "ram/base/random.h"
@@ -28,6 +29,15 @@ double SortedQuantile(const std::vector<T>& sorted, double share) {
   const double part = rank - static_cast<double>(below);
   const double low = sorted[below];
   return low + part * (static_cast<double>(sorted[above]) - low);
+}
+
+// Changes the order of the values.
+double MedianInPlace(std::vector<double>& values) {
+  const auto half =
+      values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), half, values.end());
+  if (values.size() % 2 != 0) return *half;
+  return (*std::max_element(values.begin(), half) + *half) / 2;
 }
 
 // P(X <= k) for X ~ Binomial(n, 1/2).
@@ -150,6 +160,35 @@ Interval BootstrapPerplexityRatio(std::span<const WindowTotal> baseline,
   }
   std::sort(ratios.begin(), ratios.end());
   return {std::exp(all_nll / all_tokens), SortedQuantile(ratios, 0.025),
+          SortedQuantile(ratios, 0.975)};
+}
+
+Interval BootstrapMedianRatio(std::span<const WindowTotal> baseline,
+                              std::span<const WindowTotal> model, uint64_t seed,
+                              int resamples) {
+  const size_t n = baseline.size();
+  // The median of perplexities is taken after the exponential, as of an even
+  // number of windows it is a mean of two.
+  std::vector<double> base, own;
+  for (size_t i = 0; i < n; ++i) {
+    base.push_back(std::exp(baseline[i].mean_nll()));
+    own.push_back(std::exp(model[i].mean_nll()));
+  }
+  const CounterRandom random(seed, "bootstrap of the median ratio");
+  std::vector<double> ratios(static_cast<size_t>(resamples));
+  std::vector<double> drawn_base(n), drawn_own(n);
+  uint64_t index = 0;
+  for (double& ratio : ratios) {
+    for (size_t i = 0; i < n; ++i) {
+      const auto at =
+          static_cast<size_t>(random.Uniform(index++) * static_cast<double>(n));
+      drawn_base[i] = base[at];
+      drawn_own[i] = own[at];
+    }
+    ratio = MedianInPlace(drawn_own) / MedianInPlace(drawn_base);
+  }
+  std::sort(ratios.begin(), ratios.end());
+  return {Median(own) / Median(base), SortedQuantile(ratios, 0.025),
           SortedQuantile(ratios, 0.975)};
 }
 

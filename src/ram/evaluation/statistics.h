@@ -59,6 +59,11 @@ Interval BootstrapPerplexityRatio(std::span<const WindowTotal> baseline,
                                   std::span<const WindowTotal> model,
                                   uint64_t seed, int resamples = 10000);
 
+// The same of the median of the windows' perplexities.
+Interval BootstrapMedianRatio(std::span<const WindowTotal> baseline,
+                              std::span<const WindowTotal> model, uint64_t seed,
+                              int resamples = 10000);
+
 // mean(b - a) of paired values, +- 1.96 standard errors.
 Interval PairedDifference(std::span<const double> a, std::span<const double> b);
 

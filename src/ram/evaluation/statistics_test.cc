@@ -89,6 +89,26 @@ TEST(StatisticsTest, BootstrapIntervalOfNormalDifferencesIsTheNormalOne) {
   EXPECT_NEAR(std::log(ratio.high), mean + 1.96 * sigma, 0.12 * sigma);
 }
 
+// Three windows: of 27 equally likely draws the median window is the first in
+// 7, the second in 13, the third in 7, so each has a share beyond 2.5 %.
+TEST(StatisticsTest, BootstrapOfTheMedianReachesWindowsInReach) {
+  const std::vector<WindowTotal> baseline = {{2, 2}, {4, 2}, {6, 2}};
+  const std::vector<WindowTotal> model = {{1.8, 2}, {4.2, 2}, {6.6, 2}};
+  const Interval ratio = BootstrapMedianRatio(baseline, model, 42);
+  EXPECT_NEAR(ratio.value, std::exp(0.1), 1e-12);
+  EXPECT_NEAR(ratio.low, std::exp(-0.1), 1e-12);
+  EXPECT_NEAR(ratio.high, std::exp(0.3), 1e-12);
+}
+
+TEST(StatisticsTest, BootstrapOfTheMedianOfEvenCountsIsThatOfTwo) {
+  const std::vector<WindowTotal> baseline = {{0, 1}, {std::log(3.0), 1}};
+  const std::vector<WindowTotal> model = {{0, 1}, {std::log(7.0), 1}};
+  const Interval ratio = BootstrapMedianRatio(baseline, model, 42);
+  EXPECT_NEAR(ratio.value, 2, 1e-12);  // (1 + 7) / (1 + 3)
+  EXPECT_NEAR(ratio.low, 1, 1e-12);    // one draw in four
+  EXPECT_NEAR(ratio.high, 7.0 / 3, 1e-12);
+}
+
 TEST(StatisticsTest, BootstrapRepeatsForASeed) {
   const std::vector<WindowTotal> baseline = {{10, 4}, {12, 4}, {9, 4}};
   const std::vector<WindowTotal> model = {{11, 4}, {12, 4}, {12, 4}};
