@@ -8,6 +8,7 @@
 #include <hwy/highway.h>
 
 #include "ram/quantization/block_codes-inl.h"
+#include "ram/quantization/rounded_activations-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace ram {
@@ -15,63 +16,91 @@ namespace HWY_NAMESPACE {
 
 using LaneTag = hn::CappedTag<float, 16>;
 using V = hn::Vec<LaneTag>;
+using IntTag = hn::RebindToSigned<LaneTag>;
+using VI = hn::Vec<IntTag>;
 
 // So many weights are taken apart at a time.
 constexpr size_t kSegment = 2048;
 constexpr size_t kMaxRuns = kSegment / 16;
+// Of codes and activations that each 32-bit lane multiplies and adds up.
+constexpr size_t kPerLane = HWY_TARGET <= HWY_AVX2 ? 2 : 1;
 
+template <size_t kVectors>
 struct Segment {
   HWY_ALIGN int8_t codes[kSegment];
   HWY_ALIGN float scales[kMaxRuns];
   HWY_ALIGN float offsets[kMaxRuns];
+  // What a product of a code and an activation is worth in each run; a vector
+  // of them is read from any run on.
+  HWY_ALIGN float worth[kVectors][kMaxRuns + 16];
 };
 
-// Codes from `at` on, as floats.
-HWY_INLINE V CodesAt(const Segment& segment, size_t at) {
-  const LaneTag d;
-  const hn::Rebind<int8_t, LaneTag> d8;
-  const hn::RebindToSigned<LaneTag> d32;
-  return hn::ConvertTo(d,
-                       hn::PromoteTo(d32, hn::LoadU(d8, segment.codes + at)));
+// Products of codes with activations, each lane the sum of kPerLane.
+HWY_INLINE VI Products(const int8_t* HWY_RESTRICT codes,
+                       const int16_t* HWY_RESTRICT x) {
+  const IntTag d;
+#if HWY_TARGET <= HWY_AVX2
+  const hn::Repartition<int16_t, IntTag> d16;
+  const hn::Rebind<int8_t, decltype(d16)> d8;
+  // On x86 neighbours are added, and nothing goes into the second sum.
+  VI none = hn::Zero(d);
+  return hn::ReorderWidenMulAccumulate(d,
+                                       hn::PromoteTo(d16, hn::LoadU(d8, codes)),
+                                       hn::LoadU(d16, x), hn::Zero(d), none);
+#else
+  const hn::Rebind<int8_t, IntTag> d8;
+  const hn::Rebind<int16_t, IntTag> d16;
+  return hn::Mul(hn::PromoteTo(d, hn::LoadU(d8, codes)),
+                 hn::PromoteTo(d, hn::LoadU(d16, x)));
+#endif
 }
 
-// Adds one run of weights that share a scale.
-template <size_t kRun, size_t kVectors>
-HWY_INLINE void AddRun(const Segment& segment, size_t run,
-                       const float* HWY_RESTRICT x, size_t x_stride,
-                       V* HWY_RESTRICT sums) {
+// Scales times the steps of the activations.
+template <size_t kVectors>
+HWY_INLINE void WeighRuns(size_t runs, const float* HWY_RESTRICT steps,
+                          size_t stride, Segment<kVectors>& segment) {
   const LaneTag d;
-  const size_t lanes = hn::Lanes(d);
-  V part[kVectors];
-  for (V& p : part) p = hn::Zero(d);
-  for (size_t i = run * kRun; i < (run + 1) * kRun; i += lanes) {
-    const V codes = CodesAt(segment, i);
-    for (size_t v = 0; v < kVectors; ++v) {
-      part[v] = hn::MulAdd(codes, hn::LoadU(d, x + v * x_stride + i), part[v]);
+  for (size_t v = 0; v < kVectors; ++v) {
+    for (size_t run = 0; run < runs; run += hn::Lanes(d)) {
+      hn::StoreU(hn::Mul(hn::Load(d, segment.scales + run),
+                         hn::LoadU(d, steps + v * stride + run)),
+                 d, segment.worth[v] + run);
     }
   }
-  const V scale = hn::Set(d, segment.scales[run]);
-  for (size_t v = 0; v < kVectors; ++v) {
-    sums[v] = hn::MulAdd(scale, part[v], sums[v]);
-  }
 }
 
-// Two sums each, so that an addition need not wait for the one before it.
+// Adds codes times activations. Two sums each, so that an addition need not
+// wait for the one before it.
 template <size_t kRun, size_t kVectors>
-HWY_INLINE void AddRuns(const Segment& segment, size_t runs,
-                        const float* HWY_RESTRICT x, size_t x_stride,
+HWY_INLINE void AddRuns(const Segment<kVectors>& segment, size_t count,
+                        const int16_t* HWY_RESTRICT x, size_t x_stride,
                         V* HWY_RESTRICT even, V* HWY_RESTRICT odd) {
-  size_t run = 0;
-  for (; run + 2 <= runs; run += 2) {
-    AddRun<kRun, kVectors>(segment, run, x, x_stride, even);
-    AddRun<kRun, kVectors>(segment, run + 1, x, x_stride, odd);
+  const LaneTag d;
+  const size_t chunk = hn::Lanes(d) * kPerLane;
+  HWY_ALIGN int32_t run_of_lane[16];
+  for (size_t lane = 0; lane < hn::Lanes(d); ++lane) {
+    run_of_lane[lane] = static_cast<int32_t>(lane * kPerLane / kRun);
   }
-  if (run < runs) AddRun<kRun, kVectors>(segment, run, x, x_stride, even);
+  const auto spread = hn::SetTableIndices(d, run_of_lane);
+  const auto add = [&](size_t at, V* HWY_RESTRICT sums) HWY_ATTR {
+    for (size_t v = 0; v < kVectors; ++v) {
+      const VI products = Products(segment.codes + at, x + v * x_stride + at);
+      const V worth = hn::TableLookupLanes(
+          hn::LoadU(d, segment.worth[v] + at / kRun), spread);
+      sums[v] = hn::MulAdd(worth, hn::ConvertTo(d, products), sums[v]);
+    }
+  };
+  size_t at = 0;
+  for (; at + 2 * chunk <= count; at += 2 * chunk) {
+    add(at, even);
+    add(at + chunk, odd);
+  }
+  if (at < count) add(at, even);
 }
 
 // Subtracts offsets times sums of activations.
 template <size_t kVectors>
-HWY_INLINE void SubtractOffsets(const Segment& segment, size_t runs,
+HWY_INLINE void SubtractOffsets(const Segment<kVectors>& segment, size_t runs,
                                 const float* HWY_RESTRICT x_sums,
                                 size_t sum_stride, V* HWY_RESTRICT sums,
                                 float* HWY_RESTRICT rest) {
@@ -96,9 +125,11 @@ HWY_INLINE void MultiplyRow(const uint8_t* HWY_RESTRICT row,
                             float* HWY_RESTRICT y, size_t y_stride) {
   constexpr size_t kRun = Format::kRun;
   const LaneTag d;
-  const float* values = x.values() + vector * x.cols();
-  const float* x_sums = x.sums() + vector * x.sum_stride();
-  Segment segment;
+  const size_t stride = x.run_stride();
+  const int16_t* values = x.values() + vector * x.cols();
+  const float* steps = x.steps() + vector * stride;
+  const float* x_sums = x.sums() + vector * stride;
+  Segment<kVectors> segment;
   V even[kVectors], odd[kVectors];
   for (V& sum : even) sum = hn::Zero(d);
   for (V& sum : odd) sum = hn::Zero(d);
@@ -110,11 +141,13 @@ HWY_INLINE void MultiplyRow(const uint8_t* HWY_RESTRICT row,
                    segment.offsets + at / kRun);
       row += Format::kBytes;
     }
-    AddRuns<kRun, kVectors>(segment, count / kRun, values + begin, x.cols(),
-                            even, odd);
+    const size_t runs = count / kRun;
+    WeighRuns<kVectors>(runs, steps + begin / kRun, stride, segment);
+    AddRuns<kRun, kVectors>(segment, count, values + begin, x.cols(), even,
+                            odd);
     if constexpr (Format::kOffsets) {
-      SubtractOffsets<kVectors>(segment, count / kRun, x_sums + begin / kRun,
-                                x.sum_stride(), even, offsets);
+      SubtractOffsets<kVectors>(segment, runs, x_sums + begin / kRun, stride,
+                                even, offsets);
     }
   }
   for (size_t v = 0; v < kVectors; ++v) {
@@ -179,6 +212,16 @@ void MultiplyBlocksKernel(const uint8_t* HWY_RESTRICT weights, size_t rows,
   }
 }
 
+void ArrangeKernel(const float* HWY_RESTRICT x, size_t cols, size_t run,
+                   int16_t* HWY_RESTRICT values, float* HWY_RESTRICT steps,
+                   float* HWY_RESTRICT sums) {
+  for (size_t at = 0; at < cols; at += run) {
+    const Rounded facts = RoundTo16Bits(x + at, run, values + at);
+    steps[at / run] = facts.step;
+    sums[at / run] = facts.step * static_cast<float>(facts.sum);
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace ram
 HWY_AFTER_NAMESPACE();
@@ -187,24 +230,22 @@ HWY_AFTER_NAMESPACE();
 namespace ram {
 namespace {
 
-// Weights that share an offset; 0: the type has none, or no kernel.
-uint64_t OffsetRun(GgmlType type) {
+// Weights that share a scale.
+uint64_t RunOf(GgmlType type) {
   switch (type) {
-    case GgmlType::kQ4_1:
-    case GgmlType::kQ5_1:
-    case GgmlType::kQ4_K:
-    case GgmlType::kQ5_K:
-      return 32;
     case GgmlType::kQ2_K:
+    case GgmlType::kQ3_K:
+    case GgmlType::kQ6_K:
       return 16;
     default:
-      return 0;
+      return 32;
   }
 }
 
 }  // namespace
 
 HWY_EXPORT(MultiplyBlocksKernel);
+HWY_EXPORT(ArrangeKernel);
 
 bool CanMultiplyBlocks(GgmlType type) {
   switch (type) {
@@ -228,17 +269,19 @@ bool CanMultiplyBlocks(GgmlType type) {
 
 void BlockActivations::Arrange(GgmlType type, const float* x, uint64_t vectors,
                                uint64_t cols) {
+  constexpr uint64_t kLanes = 16;  // the widest load of steps
+  const uint64_t run = RunOf(type);
   type_ = type;
-  x_ = x;
   vectors_ = vectors;
   cols_ = cols;
-  const uint64_t run = OffsetRun(type);
-  sum_stride_ = run == 0 ? 0 : cols / run;
-  sums_.Resize(vectors * sum_stride_ + 1);
-  for (uint64_t i = 0; i < vectors * sum_stride_; ++i) {
-    float sum = 0;
-    for (uint64_t j = 0; j < run; ++j) sum += x[i * run + j];
-    sums_.data()[i] = sum;
+  run_stride_ = (cols / run + kLanes - 1) / kLanes * kLanes;
+  values_.Resize(vectors * cols);
+  steps_.Resize(vectors * run_stride_);
+  sums_.Resize(vectors * run_stride_);
+  for (uint64_t v = 0; v < vectors; ++v) {
+    HWY_DYNAMIC_DISPATCH(ArrangeKernel)
+    (x + v * cols, cols, run, values_.data() + v * cols,
+     steps_.data() + v * run_stride_, sums_.data() + v * run_stride_);
   }
 }
 

@@ -1,8 +1,8 @@
 // Blocks of ggml (layouts: gguf_blocks.h) multiplied with activations as they
-// lie in memory. A block's codes become signed bytes and
-// its scales floats in a buffer that stays in the first-level cache; no
-// activation is rounded. What differs from decoding first is the order of sums
-// in float.
+// lie in memory. A block's codes become signed bytes and its scales floats in a
+// buffer that stays in the first-level cache; the activations beside the
+// weights of one scale are rounded to 16 bits, 2^-16 of the largest of them at
+// most. Products and their sums are exact within a run, in float over runs.
 #pragma once
 
 #include <cstddef>
@@ -17,26 +17,31 @@ namespace ram {
 // IQ4_NL, IQ4_XS.
 bool CanMultiplyBlocks(GgmlType type);
 
-// Activations and their sums over the weights that share an offset.
+// Activations in the order in which the kernels meet the codes: in runs of
+// weights that share a scale.
 class BlockActivations {
  public:
-  // x [vectors, cols], not copied; cols are whole blocks of `type`.
+  // x [vectors, cols]; cols are whole blocks of `type`.
   void Arrange(GgmlType type, const float* x, uint64_t vectors, uint64_t cols);
 
   GgmlType type() const { return type_; }
   uint64_t vectors() const { return vectors_; }
   uint64_t cols() const { return cols_; }
-  const float* values() const { return x_; }  // [vectors, cols]
-  // [vectors, sum_stride]
+  // [vectors, cols]: an activation is about the step of its run times this.
+  const int16_t* values() const { return values_.data(); }
+  // [vectors, run_stride]
+  const float* steps() const { return steps_.data(); }
+  // [vectors, run_stride]: the sum of each run.
   const float* sums() const { return sums_.data(); }
-  uint64_t sum_stride() const { return sum_stride_; }
+  uint64_t run_stride() const { return run_stride_; }
 
  private:
   GgmlType type_ = GgmlType::kQ8_0;
-  const float* x_ = nullptr;
   uint64_t vectors_ = 0;
   uint64_t cols_ = 0;
-  uint64_t sum_stride_ = 0;
+  uint64_t run_stride_ = 0;
+  CacheLines<int16_t> values_;
+  CacheLines<float> steps_;
   CacheLines<float> sums_;
 };
 
