@@ -1,20 +1,20 @@
 // block_tool: weights in ggml's blocks for the tests of tests/peers.
-//   block_tool TYPE fast|best COLS THREADS [COLUMN_WEIGHTS] < FLOATS > BLOCKS
-// Reads float32 rows of COLS weights from standard input and writes their
-// blocks; COLUMN_WEIGHTS is a file of COLS float32. Says on standard error
-// how many seconds the encoding took.
+//   block_tool TYPE fast|best COLS THREADS IN OUT [COLUMN_WEIGHTS]
+// IN is rows of COLS weights in BF16, OUT their blocks, COLUMN_WEIGHTS is COLS
+// float32. Prints the seconds from opening IN to closing OUT, and of those the
+// ones before OUT was written.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <exception>
 #include <fstream>
-#include <iostream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "ram/base/error.h"
+#include "ram/base/file.h"
 #include "ram/base/parallel.h"
 #include "ram/quantization/gguf_encode.h"
 #include "ram/tensor/convert.h"
@@ -22,50 +22,67 @@
 namespace ram {
 namespace {
 
-std::vector<float> ReadFloats(std::istream& in) {
-  const std::vector<char> bytes(std::istreambuf_iterator<char>(in), {});
-  std::vector<float> out(bytes.size() / sizeof(float));
-  ToFloat(DType::kF32, reinterpret_cast<const std::byte*>(bytes.data()), out);
+constexpr uint64_t kSliceWeights = 1 << 18;
+
+std::vector<float> ReadFloats(const std::string& path) {
+  const File file = File::Open(path);
+  std::vector<float> out(file.size_bytes() / sizeof(float));
+  file.ReadAt(0, std::as_writable_bytes(std::span(out)));
   return out;
 }
 
-int Run(const std::vector<std::string>& arguments) {
+double SecondsSince(std::chrono::steady_clock::time_point begin) {
+  const auto now = std::chrono::steady_clock::now();
+  return std::chrono::duration<double>(now - begin).count();
+}
+
+void Run(const std::vector<std::string>& arguments) {
   const auto type = ParseGgmlType(arguments.at(0));
   const BlockEffort effort =
       arguments.at(1) == "best" ? BlockEffort::kBest : BlockEffort::kFast;
   const uint64_t cols = std::stoull(arguments.at(2));
   const int threads = std::stoi(arguments.at(3));
   std::vector<float> columns;
-  if (arguments.size() > 4) {
-    std::ifstream file(arguments[4], std::ios::binary);
-    columns = ReadFloats(file);
-  }
-  const std::vector<float> weights = ReadFloats(std::cin);
+  if (arguments.size() > 6) columns = ReadFloats(arguments[6]);
+  const auto begin = std::chrono::steady_clock::now();
+  const File in = File::Open(arguments.at(4));
+  const uint64_t weights = in.size_bytes() / 2;
   if (!type || !CanEncodeBlocks(*type) || cols == 0 ||
-      cols % FactsOf(*type).block_weights != 0 || weights.size() % cols != 0 ||
+      cols % FactsOf(*type).block_weights != 0 || weights % cols != 0 ||
       (!columns.empty() && columns.size() != cols)) {
-    fmt::print(stderr, "block_tool: these weights cannot be {}\n",
-               arguments[0]);
-    return 2;
+    Fail(ErrorKind::kUsage, "{}: weights: {} in rows of {} cannot be {}",
+         arguments[4], weights, cols, arguments[0]);
   }
   const GgmlTypeFacts& facts = FactsOf(*type);
   const uint64_t row_bytes = cols / facts.block_weights * facts.block_bytes;
-  const uint64_t rows = weights.size() / cols;
+  const uint64_t rows = weights / cols;
+  const uint64_t slice_rows = std::max<uint64_t>(kSliceWeights / cols, 1);
+  struct Buffers {
+    std::vector<std::byte> bytes;
+    std::vector<float> floats;
+  };
+  std::vector<Buffers> buffers(static_cast<size_t>(ResolveThreads(threads)));
   std::vector<std::byte> out(rows * row_bytes);
-  const auto begin = std::chrono::steady_clock::now();
-  constexpr uint64_t kSlice = 16;
-  ParallelFor((rows + kSlice - 1) / kSlice, threads, [&](uint64_t slice, int) {
-    const uint64_t first = slice * kSlice;
-    const uint64_t count = std::min(kSlice, rows - first);
-    EncodeBlocks(*type, effort, {&weights[first * cols], count * cols}, cols,
-                 columns, &out[first * row_bytes]);
-  });
-  const std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - begin;
-  fmt::print(stderr, "{}\n", seconds.count());
-  std::cout.write(reinterpret_cast<const char*>(out.data()),
-                  static_cast<std::streamsize>(out.size()));
-  return std::cout.flush() ? 0 : 5;
+  ParallelFor((rows + slice_rows - 1) / slice_rows, threads,
+              [&](uint64_t slice, int worker) {
+                auto& [bytes, floats] = buffers[static_cast<size_t>(worker)];
+                const uint64_t first = slice * slice_rows;
+                const uint64_t count =
+                    std::min(slice_rows, rows - first) * cols;
+                bytes.resize(count * 2);
+                floats.resize(count);
+                in.ReadAt(first * cols * 2, bytes);
+                ToFloat(DType::kBF16, bytes.data(), floats);
+                EncodeBlocks(*type, effort, floats, cols, columns,
+                             &out[first * row_bytes]);
+              });
+  const double encoded = SecondsSince(begin);
+  std::ofstream file(arguments.at(5), std::ios::binary);
+  file.write(reinterpret_cast<const char*>(out.data()),
+             static_cast<std::streamsize>(out.size()));
+  file.close();
+  if (!file) Fail(ErrorKind::kIo, "{}: cannot be written", arguments[5]);
+  fmt::print("{} {}\n", SecondsSince(begin), encoded);
 }
 
 }  // namespace
@@ -73,7 +90,8 @@ int Run(const std::vector<std::string>& arguments) {
 
 int main(int argc, char** argv) {
   try {
-    return ram::Run({argv + 1, argv + argc});
+    ram::Run({argv + 1, argv + argc});
+    return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "block_tool: {}\n", error.what());
     return 2;

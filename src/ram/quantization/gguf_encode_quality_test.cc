@@ -158,6 +158,23 @@ std::vector<float> RoundPlainly(const PlainRounding& plain,
   return out;
 }
 
+double Importance(GgmlType type, double size, double rms) {
+  switch (type) {
+    case GgmlType::kQ2_K:
+      return size;
+    case GgmlType::kQ3_K:
+    case GgmlType::kQ6_K:
+    case GgmlType::kIQ4_NL:
+    case GgmlType::kIQ4_XS:
+      return size * size;
+    case GgmlType::kQ4_K:
+    case GgmlType::kQ5_K:
+      return rms + size;
+    default:
+      return 1;
+  }
+}
+
 // Under the weights of gguf_encode.h.
 double WeighedError(GgmlType type, const std::vector<float>& weights,
                     const std::vector<float>& decoded) {
@@ -167,17 +184,32 @@ double WeighedError(GgmlType type, const std::vector<float>& weights,
     for (size_t i = begin; i < begin + 32; ++i) {
       power += static_cast<double>(weights[i]) * weights[i];
     }
+    const double rms = std::sqrt(power / 32);
     for (size_t i = begin; i < begin + 32; ++i) {
-      const double size = std::abs(weights[i]);
       const double off = static_cast<double>(weights[i]) - decoded[i];
-      const bool rms = type == GgmlType::kQ4_K || type == GgmlType::kQ5_K;
-      const double importance = rms ? std::sqrt(power / 32) + size
-                                : type == GgmlType::kQ2_K ? size
-                                                          : size * size;
-      sum += importance * off * off;
+      sum += Importance(type, std::abs(weights[i]), rms) * off * off;
     }
   }
   return sum;
+}
+
+TEST(GgufEncodeQualityTest, BestIsBetterThanFast) {
+  for (const std::vector<float>& weights :
+       {Gaussian(256 * kCols), HeavyTailed(256 * kCols)}) {
+    for (const GgmlType type :
+         {GgmlType::kQ8_0, GgmlType::kQ4_0, GgmlType::kQ4_1, GgmlType::kQ5_0,
+          GgmlType::kQ5_1, GgmlType::kQ2_K, GgmlType::kQ3_K, GgmlType::kQ4_K,
+          GgmlType::kQ5_K, GgmlType::kQ6_K, GgmlType::kIQ4_NL,
+          GgmlType::kIQ4_XS}) {
+      const auto error = [&](BlockEffort effort) {
+        return WeighedError(
+            type, weights,
+            DecodeAll(type, EncodeAll(type, effort, weights), weights.size()));
+      };
+      EXPECT_LT(error(BlockEffort::kBest), error(BlockEffort::kFast))
+          << FactsOf(type).name;
+    }
+  }
 }
 
 TEST(GgufEncodeQualityTest, IsNeverWorseThanPlainRounding) {

@@ -70,11 +70,21 @@ HWY_INLINE V ScaleError(const Grid& grid, const Run& run, V scale) {
   return ee;
 }
 
-// The weight of the largest magnitude, with its sign.
-HWY_INLINE V Edge(const BlockTile& tile, size_t lane) {
+// The weight of the largest magnitude, with its sign; of two the first, which
+// rounding to nearest goes by.
+HWY_INLINE V Edge(const BlockPlan& plan, const BlockTile& tile, size_t lane) {
+  const LaneTag d;
   const V low = LaneLoad(tile.low, lane);
   const V high = LaneLoad(tile.high, lane);
-  return hn::IfThenElse(hn::Gt(hn::Abs(low), hn::Abs(high)), low, high);
+  V edge = hn::IfThenElse(hn::Gt(hn::Abs(low), hn::Abs(high)), low, high);
+  const auto tie = hn::Eq(hn::Neg(low), high);
+  if (hn::AllFalse(d, tie)) return edge;
+  for (size_t row = plan.rows; row-- > 0;) {
+    const V x = hn::Load(d, tile.weights + row * kBlockLanes + lane);
+    const auto largest = hn::And(tie, hn::Eq(hn::Abs(x), high));
+    edge = hn::IfThenElse(largest, x, edge);
+  }
+  return edge;
 }
 
 // The best of the starts, each after one refit. A start is the code, not
@@ -106,7 +116,7 @@ HWY_INLINE void SearchStoredScale(const BlockPlan& plan,
     const Run run = RunAt(tile, plan, lane);
     const V size = LaneLoad(tile.size, lane);
     const V per_size = LaneLoad(tile.per_size, lane);
-    const V edge = Edge(tile, lane);
+    const V edge = Edge(plan, tile, lane);
     // What rounding to nearest would store.
     V best = StoredHalf(hn::Mul(edge, hn::Set(d, 1.0f / starts.plain)), size,
                         per_size);
@@ -273,7 +283,7 @@ HWY_INLINE void SearchWholeScales(const BlockPlan& plan,
   WholeScales whole;
   LaneValues best_errors;
   for (size_t lane = 0; lane < kBlockLanes; lane += LaneStep()) {
-    LaneStore(hn::Mul(Edge(tile, lane), hn::Set(d, 1.0f / starts.plain)),
+    LaneStore(hn::Mul(Edge(plan, tile, lane), hn::Set(d, 1.0f / starts.plain)),
               free.best, lane);
     LaneStore(hn::Inf(d), best_errors, lane);
   }
@@ -288,7 +298,7 @@ HWY_INLINE void SearchWholeScales(const BlockPlan& plan,
   for (size_t lane = 0; lane < kBlockLanes; lane += LaneStep()) {
     const Run run = RunAt(tile, plan, lane);
     const V scale =
-        BestStart<Grid, kWeighed>(grid, run, Edge(tile, lane), starts);
+        BestStart<Grid, kWeighed>(grid, run, Edge(plan, tile, lane), starts);
     V error = scale, refit = scale, curvature = scale, gain = scale;
     FitScale<Grid, kWeighed>(grid, run, scale, error, refit, curvature, gain);
     LaneStore(refit, free.best, lane);

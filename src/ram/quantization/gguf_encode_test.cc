@@ -212,17 +212,6 @@ TEST_P(GgufEncodeTypeTest, HeedsColumnWeights) {
   }
 }
 
-TEST_P(GgufEncodeTypeTest, BestIsNoWorseThanFast) {
-  if (GetParam() == GgmlType::kQ3_K || GetParam() == GgmlType::kQ6_K ||
-      GetParam() == GgmlType::kIQ4_NL || GetParam() == GgmlType::kIQ4_XS) {
-    GTEST_SKIP() << "minimises another error than the plain one";
-  }
-  const std::vector<float> weights = Gaussian(16 * kCols);
-  EXPECT_LE(
-      EncodeAll(GetParam(), BlockEffort::kBest, weights, kCols).squared_error,
-      EncodeAll(GetParam(), BlockEffort::kFast, weights, kCols).squared_error);
-}
-
 INSTANTIATE_TEST_SUITE_P(Types, GgufEncodeTypeTest,
                          testing::ValuesIn(BlockTypes()), [](const auto& test) {
                            return std::string(FactsOf(test.param).name);
