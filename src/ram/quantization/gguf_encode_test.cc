@@ -235,13 +235,12 @@ TEST(GgufEncodeTest, KeepsWeightsThatAreOnTheGrid) {
   }
 }
 
-// d = 1 for the weights -127, ..., 127; low byte first.
+// d = 1 for the weights 127, 119, ..., -121; low byte first.
 TEST(GgufEncodeTest, WritesQ8_0AsLaidOut) {
   std::vector<float> weights(32);
   for (int i = 0; i < 32; ++i) {
-    weights[static_cast<size_t>(i)] = static_cast<float>(i * 8 - 127);
+    weights[static_cast<size_t>(i)] = static_cast<float>(127 - 8 * i);
   }
-  weights[31] = 127;
   const Blocks blocks =
       EncodeAll(GgmlType::kQ8_0, BlockEffort::kFast, weights, 32);
   EXPECT_EQ(blocks.bytes[0], std::byte{0x00});
