@@ -68,6 +68,10 @@ SNIPPETS = [
     "{{ messages[0]['content'] | trim + '|' }}{{ ('a' | upper) ~ ('b' if t) }}",
     "{%- set x = messages[0].content if messages[0].role == 'system' else '' -%}\n{{- x -}}\n",
     "{% set l = messages|length - 1 %}{{ l }}{% if messages[l].content is string and not (messages[l].content.startswith('x') and t) %}s{% endif %}",
+    "{{ nothing|selectattr('a', 'equalto', 'b')|list|length }}{{ nothing|map('upper')|list }}{{ 0|select|list }}{{ undefined_name|rejectattr('a')|list }}",
+    "{{ messages[1]|tojson(ensure_ascii=True) }}{{ 'ä'|tojson(ensure_ascii=False) }}{{ ['\u0800']|tojson(ensure_ascii=t, indent=2) }}",
+    "{{ '<{}|{}>{{}}'.format(n, 'ü') }}{{ 'plain'.format() }}",
+    "{{ '<{}>'.format(none, 2) }}{{ '{}-{}'.format([1, 'a'], true) }}",
     "{{ nothing }}{{ t }}{{ x }}{{ 100000000000000000000.0 }}{{ 0.1 + 0.2 }}{{ 1/3 }}",
 ]
 

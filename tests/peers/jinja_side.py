@@ -1,4 +1,6 @@
 """Jinja2 as the transformers library sets it up for chat templates."""
+import datetime
+import functools
 import json
 
 import jinja2
@@ -16,25 +18,34 @@ class Generation(jinja2.ext.Extension):
         return jinja2.nodes.Scope(body, lineno=line)
 
 
-def render(template, variables):
-    """{"text": ...} or {"raised": the template's own words} or {"error": ...}."""
+class Raised(Exception):
+    """The template's raise_exception."""
 
-    class Raised(Exception):
-        pass
 
-    def raise_exception(message):
-        raise Raised(message)
+def raise_exception(message):
+    raise Raised(message)
 
-    def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
-        return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent,
-                          separators=separators, sort_keys=sort_keys)
 
+def tojson(x, ensure_ascii=False, indent=None, separators=None, sort_keys=False):
+    return json.dumps(x, ensure_ascii=ensure_ascii, indent=indent,
+                      separators=separators, sort_keys=sort_keys)
+
+
+@functools.lru_cache(maxsize=4)
+def compiled(template):
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
     environment.filters["tojson"] = tojson
     environment.globals["raise_exception"] = raise_exception
+    environment.globals["strftime_now"] = (
+        lambda form: datetime.datetime.now().strftime(form))
+    return environment.from_string(template)
+
+
+def render(template, variables):
+    """{"text": ...} or {"raised": the template's own words} or {"error": ...}."""
     try:
-        return {"text": environment.from_string(template).render(**variables)}
+        return {"text": compiled(template).render(**variables)}
     except Raised as raised:
         return {"raised": str(raised)}
     except Exception as error:  # any way in which Jinja2 gives up

@@ -1,9 +1,13 @@
 // Filters and tests of chat templates.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "ram/base/error.h"
 #include "ram/tokenizer/jinja_functions.h"
+#include "ram/tokenizer/unicode.h"
 
 namespace ram {
 namespace {
@@ -52,12 +56,17 @@ JinjaValue Join(const JinjaValue& input, const JinjaArguments& arguments) {
   return String(std::move(out));
 }
 
+// What map and select go through: as in Jinja2, nothing of what is false.
+JinjaList ItemsOfTruth(const JinjaValue& input) {
+  return input.Truth() ? input.Items() : JinjaList();
+}
+
 // map("name", ...) or map(attribute="name", default=...).
 JinjaValue Map(const JinjaValue& input, const JinjaArguments& arguments) {
   const JinjaValue* attribute = arguments.Find(SIZE_MAX, "attribute");
   const JinjaValue* otherwise = arguments.Find(SIZE_MAX, "default");
   JinjaList out;
-  for (const JinjaValue& item : input.Items()) {
+  for (const JinjaValue& item : ItemsOfTruth(input)) {
     if (attribute) {
       JinjaValue field = GetJinjaField(item, attribute->string());
       out.push_back(field.undefined() && otherwise ? *otherwise : field);
@@ -85,7 +94,7 @@ JinjaValue Select(const JinjaValue& input, JinjaArguments arguments,
     rest.erase(rest.begin());
   }
   JinjaList out;
-  for (const JinjaValue& item : input.Items()) {
+  for (const JinjaValue& item : ItemsOfTruth(input)) {
     const JinjaValue value = attribute ? GetJinjaField(item, field) : item;
     const bool fits =
         test.empty() ? value.Truth() : ApplyJinjaTest(test, value, arguments);
@@ -168,13 +177,32 @@ JinjaValue ToFloat(const JinjaValue& input, const JinjaArguments& arguments) {
   return JinjaValue(value);
 }
 
+// JSON's escapes for all that is not ASCII.
+std::string EscapeNonAscii(std::string_view json) {
+  std::string out;
+  while (!json.empty()) {
+    const CodePoint c = FirstCodePoint(json);
+    const auto value = static_cast<uint32_t>(c.value);
+    if (value < 0x80) {
+      out += json.front();
+    } else if (value < 0x10000) {
+      out += fmt::format("\\u{:04x}", value);
+    } else {
+      const uint32_t rest = value - 0x10000;
+      out += fmt::format("\\u{:04x}\\u{:04x}", 0xD800 + (rest >> 10),
+                         0xDC00 + (rest & 0x3FF));
+    }
+    json.remove_prefix(c.bytes);
+  }
+  return out;
+}
+
 JinjaValue ToJsonFilter(const JinjaValue& input,
                         const JinjaArguments& arguments) {
   for (const auto& keyword : arguments.keywords) {
     const std::string& name = keyword.first;
-    const bool as_is = (name == "ensure_ascii" || name == "sort_keys") &&
-                       !keyword.second.Truth();
-    if (name != "indent" && !as_is) {
+    const bool as_is = name == "sort_keys" && !keyword.second.Truth();
+    if (name != "indent" && name != "ensure_ascii" && !as_is) {
       Fail(ErrorKind::kUnsupported,
            "the argument '{}' of the filter 'tojson' is not supported", name);
     }
@@ -183,7 +211,11 @@ JinjaValue ToJsonFilter(const JinjaValue& input,
   if (indent && indent->none()) indent = nullptr;
   const int64_t columns = indent ? indent->integer() : -1;
   if (columns > 100) FailJinja("tojson: 100 columns at most");
-  return String(input.ToJson(static_cast<int>(std::max<int64_t>(columns, -1))));
+  std::string json =
+      input.ToJson(static_cast<int>(std::max<int64_t>(columns, -1)));
+  const JinjaValue* ascii = arguments.Find(SIZE_MAX, "ensure_ascii");
+  return String(ascii && ascii->Truth() ? EscapeNonAscii(json)
+                                        : std::move(json));
 }
 
 JinjaValue Ends(const JinjaValue& input, bool last) {

@@ -93,6 +93,33 @@ bool HasEnd(const std::string& text, const JinjaArguments& arguments,
   return fits(*which);
 }
 
+// str.format with {} alone.
+std::string FormatText(const std::string& form,
+                       const JinjaArguments& arguments) {
+  std::string out;
+  size_t used = 0;
+  for (size_t at = 0; at < form.size(); ++at) {
+    const char c = form[at];
+    if (c != '{' && c != '}') {
+      out += c;
+      continue;
+    }
+    const char next = at + 1 < form.size() ? form[at + 1] : '\0';
+    if (next == c) {
+      out += c;
+    } else if (c == '{' && next == '}') {
+      const JinjaValue* value = arguments.Find(used++, "");
+      if (!value) FailJinja("format: an argument is missing");
+      out += value->Str();
+    } else {
+      throw Error(ErrorKind::kUnsupported,
+                  "format with more than {} is not supported");
+    }
+    ++at;
+  }
+  return out;
+}
+
 int64_t PointsBefore(const std::string& text, size_t place) {
   return static_cast<int64_t>(
       JinjaCodePoints(std::string_view(text).substr(0, place)).size());
@@ -121,6 +148,7 @@ JinjaValue CallStringMethod(const std::string& name, const std::string& text,
     return string(ReplaceText(text, Text(arguments, 0), Text(arguments, 1),
                               count ? count->integer() : -1));
   }
+  if (name == "format") return string(FormatText(text, arguments));
   if (name == "find" || name == "rfind") {
     const std::string& part = Text(arguments, 0);
     const size_t found = name == "find" ? text.find(part) : text.rfind(part);
@@ -140,9 +168,9 @@ JinjaValue CallStringMethod(const std::string& name, const std::string& text,
 }
 
 constexpr std::string_view kStringMethods[] = {
-    "strip",      "lstrip",   "rstrip", "split", "rsplit",
-    "startswith", "endswith", "upper",  "lower", "title",
-    "capitalize", "replace",  "find",   "rfind", "join"};
+    "strip",    "lstrip", "rstrip", "split", "rsplit",     "startswith",
+    "endswith", "upper",  "lower",  "title", "capitalize", "replace",
+    "find",     "rfind",  "join",   "format"};
 
 JinjaValue CallDictMethod(const std::string& name, const JinjaDict& dict,
                           const JinjaArguments& arguments) {
