@@ -33,17 +33,18 @@ const std::vector<std::byte>& Weights() {
 
 void EncodeBench(benchmark::State& state, GgmlType type, BlockEffort effort) {
   const GgmlTypeFacts& facts = FactsOf(type);
+  const std::vector<std::byte>& weights = Weights();
   std::vector<float> row(kCols);
   std::vector<std::byte> out(kCols / facts.block_weights * facts.block_bytes);
   for (auto _ : state) {
     for (uint64_t i = 0; i < kRows; ++i) {
-      ToFloat(DType::kBF16, &Weights()[i * kCols * 2], row);
+      ToFloat(DType::kBF16, &weights[i * kCols * 2], row);
       benchmark::DoNotOptimize(
           EncodeBlocks(type, effort, row, kCols, {}, out.data()));
     }
   }
   state.SetBytesProcessed(state.iterations() *
-                          static_cast<int64_t>(Weights().size()));
+                          static_cast<int64_t>(weights.size()));
 }
 
 const int kRegistered = [] {
