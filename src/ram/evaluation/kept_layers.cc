@@ -23,6 +23,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "activations are kept as they lie in memory");
 
+constexpr char kPartial[] = ".partial";
 constexpr double kWorkPerWriting = 20;
 constexpr uint64_t kBlockBytes = uint64_t{4} << 20;  // read or written at once
 
@@ -149,7 +150,7 @@ void KeptLayers::Write(const Checkpoint& model, const LayerState& state,
   const std::string key = KeyOf(model);
   const std::filesystem::path path = FileOf(key);
   std::filesystem::path partial = path;
-  partial += ".partial";
+  partial += kPartial;
   std::error_code error;
   try {
     OutputFile file(CreateFile(partial), partial);
@@ -180,8 +181,10 @@ void KeptLayers::Write(const Checkpoint& model, const LayerState& state,
 
 void KeptLayers::Discard(const Checkpoint& model) {
   std::error_code ignored;
-  std::filesystem::remove(FileOf(KeyOf(model)), ignored);
-  std::filesystem::remove(folder_, ignored);  // only if empty
+  std::filesystem::path path = FileOf(KeyOf(model));
+  std::filesystem::remove(path, ignored);
+  std::filesystem::remove(path += kPartial, ignored);  // of a killed process
+  std::filesystem::remove(folder_, ignored);           // only if empty
   if (last_ && last_->model == model.path().string()) last_.reset();
 }
 
