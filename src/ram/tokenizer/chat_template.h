@@ -9,8 +9,9 @@
 // filters; methods of strings and dictionaries. Whatever is not known is an
 // error that names it, never left out.
 //
-// What differs: integers have 64 bits; keys of dictionaries are text; filters and methods beyond those in
-// jinja_filters.cc and jinja_methods.cc are missing.
+// What differs: integers have 64 bits; keys of dictionaries are text; `safe`
+// marks nothing; filters and methods beyond those in jinja_filters.cc and
+// jinja_methods.cc are missing.
 #pragma once
 
 #include <memory>
