@@ -20,7 +20,7 @@ RouterConfig Router() {
 }
 
 TEST(RouterChoicesTest, ListsTheTokensOfEveryExpert) {
-  for (const uint64_t list_bytes : {0, 50, 1'000'000}) {
+  for (const uint64_t list_bytes : {0u, 50u, 1'000'000u}) {
     RowStores stores(list_bytes, {});
     RouterChoices choices(Router(), 3, list_bytes, stores);
     choices.Write(0, 1, std::span(kChoices).first(2));
