@@ -1,11 +1,13 @@
 #include "ram/base/interrupt.h"
 
-#include <time.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <thread>
 
 #include "ram/base/error.h"
 
@@ -21,11 +23,9 @@ constexpr int64_t kTogetherNs = 500'000'000;
 std::atomic<int64_t> first_signal_ns{0};  // 0: none yet
 static_assert(std::atomic<int64_t>::is_always_lock_free);
 
-// clock_gettime may be called in a signal handler (signal-safety(7)).
-extern "C" void OnSignal(int) {
-  timespec now = {};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  const int64_t now_ns = int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+void OnSignal() {
+  const int64_t now_ns = std::chrono::steady_clock::now().time_since_epoch() /
+                         std::chrono::nanoseconds(1);
   int64_t first_ns = 0;
   if (first_signal_ns.compare_exchange_strong(first_ns, now_ns)) {
     requested = true;
@@ -37,10 +37,18 @@ extern "C" void OnSignal(int) {
 }  // namespace
 
 void InstallInterruptHandler() {
-  struct sigaction action = {};
-  action.sa_handler = OnSignal;
-  ::sigaction(SIGINT, &action, nullptr);
-  ::sigaction(SIGTERM, &action, nullptr);
+  sigset_t signals;
+  ::sigemptyset(&signals);
+  ::sigaddset(&signals, SIGINT);
+  ::sigaddset(&signals, SIGTERM);
+  // Threads inherit what is blocked.
+  ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  // An ignored signal (a background job's) would not be waited for.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  std::thread([signals] {
+    for (int signal = 0; ::sigwait(&signals, &signal) == 0;) OnSignal();
+  }).detach();
   // A file that may not grow is an error with a message, not a dead process.
   std::signal(SIGXFSZ, SIG_IGN);
 }
