@@ -15,13 +15,11 @@ namespace ram {
 namespace {
 
 std::atomic<bool> requested{false};
-static_assert(std::atomic<bool>::is_always_lock_free);
 
 // `timeout` and build tools send one interrupt to a process and to its group,
 // so two that arrive together are one.
 constexpr int64_t kTogetherNs = 500'000'000;
 std::atomic<int64_t> first_signal_ns{0};  // 0: none yet
-static_assert(std::atomic<int64_t>::is_always_lock_free);
 
 void OnSignal() {
   const int64_t now_ns = std::chrono::steady_clock::now().time_since_epoch() /

@@ -124,7 +124,6 @@ HWY_INLINE VI AddProducts(VU codes, VI activations, VI sum) {
   constexpr int kShift = static_cast<int>(k) * kBits;
   constexpr uint32_t kMask = (1u << kBits) - 1;
   const IntTag di;
-  const WordTag du;
 #if HWY_TARGET <= HWY_AVX2
   const hn::Repartition<uint16_t, WordTag> d16;
   const hn::Repartition<int16_t, WordTag> di16;
@@ -134,18 +133,11 @@ HWY_INLINE VI AddProducts(VU codes, VI activations, VI sum) {
   }
   const auto a = hn::BitCast(di16, code);
   const auto b = hn::BitCast(di16, activations);
-#if HWY_TARGET <= HWY_AVX3_DL
-  (void)di;
-  (void)du;
-  return VI{_mm512_dpwssd_epi32(sum.raw, a.raw, b.raw)};
-#else
-  (void)du;
   // On x86 neighbours are added, and nothing goes into the second sum.
   VI none = hn::Zero(di);
   return hn::ReorderWidenMulAccumulate(di, a, b, sum, none);
-#endif
 #else
-  const VU mask = hn::Set(du, kMask);
+  const VU mask = hn::Set(WordTag(), kMask);
   const VI low = hn::BitCast(di, hn::And(hn::ShiftRight<kShift>(codes), mask));
   const VI high =
       hn::BitCast(di, hn::And(hn::ShiftRight<kShift + 16>(codes), mask));
@@ -354,14 +346,8 @@ void MultiplyKernel(const AffineRows& weights, size_t count,
   }
 }
 
-// Where activation `i` of a row goes: chunks of codes, [k][lane][half].
-HWY_INLINE size_t PlaceOf(size_t i, size_t per_lane, size_t lanes) {
-  const size_t chunk = lanes * per_lane;
-  const size_t lane = i % chunk / per_lane, code = i % per_lane;
-  const size_t half = per_lane / 2;
-  return i / chunk * chunk + (code % half * lanes + lane) * 2 + code / half;
-}
-
+// x [cols] -> chunks of codes, [k][lane][half]; of each group the step and the
+// sum.
 void ArrangeKernel(const Scheme& scheme, const float* HWY_RESTRICT x,
                    size_t cols, int16_t* HWY_RESTRICT out,
                    float* HWY_RESTRICT steps, float* HWY_RESTRICT sums) {
@@ -374,7 +360,9 @@ void ArrangeKernel(const Scheme& scheme, const float* HWY_RESTRICT x,
     steps[at / group] = facts.step;
     sums[at / group] = facts.step * static_cast<float>(facts.sum);
     for (size_t lane = 0; lane < group; lane += per_lane) {
-      int16_t* HWY_RESTRICT to = out + PlaceOf(at + lane, per_lane, lanes);
+      const size_t in_chunk = (at + lane) % (lanes * per_lane);
+      int16_t* HWY_RESTRICT to =
+          out + (at + lane - in_chunk) + 2 * (in_chunk / per_lane);
       for (size_t k = 0; k < per_lane / 2; ++k) {
         to[2 * k * lanes] = rounded[lane + k];
         to[2 * k * lanes + 1] = rounded[lane + per_lane / 2 + k];

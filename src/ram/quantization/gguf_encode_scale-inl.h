@@ -22,9 +22,8 @@ namespace HWY_NAMESPACE {
 // Smaller sums of importance are those of runs that count for nothing.
 inline constexpr float kLeastImportance = 0x1p-100f;
 
-// The error of a scale with the nearest codes; then that of the best scale
-// for these codes is error + curvature * (distance from refit)^2 - ... , so
-// `refit` is where it is least, by `gain` less than `error`.
+// The error of a scale with the nearest codes. With these codes any scale s has
+// the error `error` - `gain` + `curvature` * (s - `refit`)^2.
 template <class Grid, bool kWeighed>
 HWY_INLINE void FitScale(const Grid& grid, const Run& run, V scale, V& error,
                          V& refit, V& curvature, V& gain) {
