@@ -23,7 +23,8 @@ ram_find_library(hwy::hwy hwy libhwy)
 ram_find_library(xxhash::xxhash xxHash libxxhash)
 pkg_check_modules(pcre2 REQUIRED IMPORTED_TARGET GLOBAL libpcre2-8>=10.40)
 pkg_check_modules(utf8proc REQUIRED IMPORTED_TARGET GLOBAL libutf8proc)
-# Debian ships a CMake package, which calls the library DNNL::dnnl.
+# Debian ships a CMake package, which calls the library DNNL::dnnl and looks for
+# OpenCL's headers although we use none of it.
 find_package(dnnl REQUIRED CONFIG)
 add_library(dnnl::dnnl ALIAS DNNL::dnnl)
 
