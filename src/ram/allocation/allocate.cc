@@ -36,24 +36,20 @@ void CheckOptions(const AllocateOptions& options) {
          "--bpw: found {}, expected bits per weight above 0 and at most 64",
          bpw);
   }
-  if (options.policy == Policy::kUniform &&
-      AffineSchemeIndex(Affine(options.bits, options.group_size)) < 0) {
-    Fail(ErrorKind::kUsage,
-         "--bits {} --group-size {}: expected 2, 3, 4, 5, 6 or 8 bits and "
-         "group size 32, 64 or 128",
-         options.bits, options.group_size);
-  }
 }
 
 // In the order of the alphabet, so that reading and writing a plan again
 // gives the same bytes.
-OrderedJson OptionsToJson(const AllocateOptions& options, Encoder encoder) {
+OrderedJson OptionsToJson(const Target& target, const AllocateOptions& options,
+                          Encoder encoder) {
   OrderedJson json;
-  if (options.policy == Policy::kUniform) json["bits"] = options.bits;
+  if (options.policy == Policy::kUniform && !options.type) {
+    json["bits"] = options.bits;
+  }
   if (options.bits_per_weight) json["bpw"] = *options.bits_per_weight;
   json["encoder"] = EncoderName(encoder);
-  if (options.policy == Policy::kUniform) {
-    json["group_size"] = options.group_size;
+  if (options.policy == Policy::kUniform && !options.type) {
+    json["group_size"] = UniformScheme(target, options).group_size;
   }
   if (options.min_safe) json["min_safe"] = true;
   if (PolicyNeedsSpectra(options.policy)) {
@@ -73,13 +69,28 @@ OrderedJson OptionsToJson(const AllocateOptions& options, Encoder encoder) {
   if (!options.overrides.empty()) {
     OrderedJson& list = json["set"] = OrderedJson::array();
     for (const Override& change : options.overrides) {
-      list.push_back(fmt::format(
-          "{}={}{}", change.pattern, change.bits,
-          change.group_size ? fmt::format(":{}", *change.group_size) : ""));
+      list.push_back(change.Text());
     }
   }
   if (options.size_bytes) json["size"] = *options.size_bytes;
+  if (options.policy == Policy::kUniform && options.type) {
+    json["type"] = FactsOf(*options.type).name;
+  }
   return json;
+}
+
+Encoder EncoderFor(const Target& target, const AllocateOptions& options) {
+  const Encoder encoder = options.encoder.value_or(
+      options.policy == Policy::kUniform ? target.UniformEncoder()
+                                         : Encoder::kSearch);
+  if (!EncoderFits(encoder, target.kind())) {
+    Fail(ErrorKind::kUsage, "--encoder: found {}, expected {} on target {}",
+         EncoderName(encoder),
+         target.kind() == SchemeKind::kBlocks ? "search or fast"
+                                              : "minmax or search",
+         target.name());
+  }
+  return encoder;
 }
 
 std::vector<Choice> Decide(Problem& problem, Encoder& encoder) {
@@ -128,15 +139,14 @@ Plan Allocate(const Manifest& manifest, const Target& target,
               const AllocateOptions& options) {
   CheckOptions(options);
   Problem problem(manifest, target, options);
-  Encoder encoder = options.encoder.value_or(
-      options.policy == Policy::kUniform ? Encoder::kMinMax : Encoder::kSearch);
+  Encoder encoder = EncoderFor(target, options);
   std::vector<Choice> choices = Decide(problem, encoder);
 
   Plan plan;
   plan.tool = kToolVersion;
   plan.target = target.name();
   plan.policy = PolicyName(options.policy);
-  plan.options = OptionsToJson(options, encoder);
+  plan.options = OptionsToJson(target, options, encoder);
   plan.notes = std::move(problem.notes);
   std::vector<Scheme> schemes;
   for (size_t u = 0; u < problem.layout.units.size(); ++u) {

@@ -19,12 +19,16 @@ Policy ParsePolicy(std::string_view name);
 // ram-v1..v3 need the spectral metric.
 bool PolicyNeedsSpectra(Policy policy);
 
-// --set 'PATTERN=BITS' or 'PATTERN=BITS:GROUP': units whose name matches the
-// glob (* and ?) get this, whatever the policy says. Bits 16 leaves them.
+// --set 'PATTERN=BITS', 'PATTERN=BITS:GROUP' or 'PATTERN=TYPE': units whose
+// name matches the glob (* and ?) get this, whatever the policy says. Bits 16
+// leaves them.
 struct Override {
   std::string pattern;
   int bits = 0;
   std::optional<int> group_size;
+  std::optional<GgmlType> type;  // then `bits` is that of its codes
+
+  std::string Text() const;  // as ParseOverride reads it
 };
 Override ParseOverride(const std::string& text);  // throws kUsage
 
@@ -40,11 +44,12 @@ struct RamRule {  // the published constants of method ram-v1
 struct AllocateOptions {
   Policy policy = Policy::kOptimal;
   int bits = 4;                           // uniform
-  int group_size = 64;                    // uniform
+  std::optional<int> group_size;          // uniform; else the target's own
+  std::optional<GgmlType> type;           // uniform, instead of both
   std::optional<uint64_t> size_bytes;     // bound on totals.file_bytes
   std::optional<double> bits_per_weight;  // bound on totals.bits_per_weight
   bool min_safe = false;
-  std::optional<Encoder> encoder;  // default: minmax for uniform, else search
+  std::optional<Encoder> encoder;  // default: Target::UniformEncoder, search
   std::vector<Override> overrides;
   RamRule rule;
 };

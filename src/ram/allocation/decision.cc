@@ -29,18 +29,29 @@ void SettleNonfinite(Problem& problem) {
   }
 }
 
-Scheme OverrideScheme(const Override& change, const Unit& unit) {
-  if (change.bits == 16) return kFloat16Scheme;
-  if (!change.group_size) return LegalOrSmaller(unit, change.bits, 64);
-  const Scheme wanted = Affine(change.bits, *change.group_size);
-  if (std::find(unit.legal.begin(), unit.legal.end(), wanted) ==
+Scheme OverrideScheme(const Problem& problem, const Override& change,
+                      const Unit& unit) {
+  const Target& target = problem.target;
+  const auto wanted = change.type
+                          ? std::optional(Blocks(*change.type))
+                          : target.SchemeOf(change.bits, change.group_size);
+  const auto known = target.Schemes();
+  if (!wanted ||
+      std::find(known.begin(), known.end(), *wanted) == known.end()) {
+    Fail(ErrorKind::kUsage,
+         "--set '{}': found what target {} cannot hold, expected {} or 16",
+         change.Text(), target.name(), SchemesText(target));
+  }
+  if (!change.group_size && !change.type) return target.Closest(unit, *wanted);
+  if (std::find(unit.legal.begin(), unit.legal.end(), *wanted) ==
       unit.legal.end()) {
     Fail(ErrorKind::kUsage,
-         "--set '{}={}:{}': found {}, whose rows of {} weights cannot be "
-         "stored so, expected a group size that divides them",
-         change.pattern, change.bits, *change.group_size, unit.name, unit.cols);
+         "--set '{}': found {}, whose rows of {} weights cannot be stored so, "
+         "expected a {} that divides them",
+         change.Text(), unit.name, unit.cols,
+         change.type ? "block" : "group size");
   }
-  return wanted;
+  return *wanted;
 }
 
 void SettleOverride(Problem& problem, const Override& change) {
@@ -52,34 +63,33 @@ void SettleOverride(Problem& problem, const Override& change) {
     // Only what SettleNonfinite settled cannot be overridden.
     const bool nonfinite =
         problem.settled[u] && !problem.settled[u]->reason.starts_with("--set");
-    const Scheme scheme = nonfinite ? kFloat16Scheme
-                          : unit.legal.size() == 1
-                              ? kFloat16Scheme
-                              : OverrideScheme(change, unit);
+    const Scheme scheme =
+        nonfinite || unit.legal.size() == 1 || change.bits == 16
+            ? kFloat16Scheme
+            : OverrideScheme(problem, change, unit);
     if (scheme.bits != change.bits) ++kept;
     if (nonfinite) continue;
     problem.settled[u] = {
-        scheme,
-        fmt::format("--set '{}={}'{}", change.pattern, change.bits,
-                    scheme.bits == change.bits
-                        ? ""
-                        : fmt::format(": {} bits cannot be stored here, so it "
-                                      "stays at 16",
-                                      change.bits))};
+        scheme, fmt::format("--set '{}'{}", change.Text(),
+                            scheme.bits == change.bits
+                                ? ""
+                                : fmt::format(": that cannot be stored here, "
+                                              "so it takes {}",
+                                              SchemeLabel(scheme)))};
   }
   if (matches == 0) {
     Fail(ErrorKind::kUsage,
-         "--set '{}={}': found no unit of that name on target {}, expected at "
+         "--set '{}': found no unit of that name on target {}, expected at "
          "least one of its {} (for example {})",
-         change.pattern, change.bits, problem.target.name(),
-         problem.layout.units.size(),
+         change.Text(), problem.target.name(), problem.layout.units.size(),
          problem.layout.units.empty() ? "none"
                                       : problem.layout.units.front().name);
   }
   if (kept > 0) {
-    problem.notes.push_back(fmt::format(
-        "--set '{}={}': {} of {} units cannot be stored so and stay at 16 bits",
-        change.pattern, change.bits, kept, matches));
+    problem.notes.push_back(
+        fmt::format("--set '{}': {} of {} units cannot be stored so and take "
+                    "other bits, or 16",
+                    change.Text(), kept, matches));
   }
 }
 
@@ -98,6 +108,7 @@ Problem::Problem(const Manifest& manifest_in, const Target& target_in,
       options(options_in),
       layout(target_in.Describe(manifest_in.model)),
       settled(layout.units.size()) {
+  layout.metadata_bytes = manifest.gguf_metadata_bytes.value_or(0);
   if (manifest.matrices.size() != model().matrices.size()) {
     Fail(ErrorKind::kCorrupt,
          "manifest: matrices: found {}, expected {}: one for each matrix of "
@@ -107,9 +118,9 @@ Problem::Problem(const Manifest& manifest_in, const Target& target_in,
   for (auto& encoder : measured) encoder.fill(-1);
   for (size_t i = 0; i < manifest.schemes.size(); ++i) {
     const auto& [scheme, encoder] = manifest.schemes[i];
-    const int place = AffineSchemeIndex(scheme);
+    const int place = SchemeIndex(scheme);
     if (place < 0) continue;
-    measured[encoder == Encoder::kSearch][static_cast<size_t>(place)] =
+    measured[static_cast<size_t>(encoder)][static_cast<size_t>(place)] =
         static_cast<int>(i);
   }
   SettleNonfinite(*this);
@@ -176,9 +187,10 @@ std::optional<double> Problem::MemberNmse(const Unit& unit, uint32_t member,
     if (source.storage.dense() && source.dtype == unit.kept_dtype) return 0.0;
     return record(member).kept_nmse;
   }
-  const int place = AffineSchemeIndex(scheme);
+  const int place = SchemeIndex(scheme);
+  if (place < 0) return std::nullopt;
   const int index =
-      measured[encoder == Encoder::kSearch][static_cast<size_t>(place)];
+      measured[static_cast<size_t>(encoder)][static_cast<size_t>(place)];
   if (index < 0) return std::nullopt;
   const std::vector<double>& nmse = record(member).nmse;
   const size_t at = static_cast<size_t>(index);
@@ -198,12 +210,36 @@ std::optional<double> Problem::Nmse(const Unit& unit, const Scheme& scheme,
   return norm > 0 ? error / norm : 0.0;
 }
 
-Scheme LegalOrSmaller(const Unit& unit, int bits, int group_size) {
-  if (bits == 16) return kFloat16Scheme;
-  for (const Scheme& scheme : unit.legal) {  // descending group size
-    if (scheme.bits == bits && scheme.group_size <= group_size) return scheme;
+Scheme SchemeForRule(const Target& target, int bits, int group_size) {
+  const auto group = target.kind() == SchemeKind::kAffine
+                         ? std::optional(group_size)
+                         : std::nullopt;
+  for (; bits < 16; ++bits) {
+    if (const auto scheme = target.SchemeOf(bits, group)) return *scheme;
   }
   return kFloat16Scheme;
+}
+
+Scheme UniformScheme(const Target& target, const AllocateOptions& options) {
+  const auto scheme = options.type
+                          ? std::optional(Blocks(*options.type))
+                          : target.SchemeOf(options.bits, options.group_size);
+  const auto known = target.Schemes();
+  if (scheme && std::find(known.begin(), known.end(), *scheme) != known.end()) {
+    return *scheme;
+  }
+  std::string found =
+      options.type ? fmt::format("--type {}", FactsOf(*options.type).name)
+                   : fmt::format("--bits {}", options.bits);
+  if (!options.type && options.group_size) {
+    found += fmt::format(" --group-size {}", *options.group_size);
+  }
+  Fail(ErrorKind::kUsage, "{}: found what target {} cannot hold, expected {}",
+       found, target.name(), SchemesText(target));
+}
+
+Scheme Yardstick(const Target& target) {
+  return UniformScheme(target, AllocateOptions());
 }
 
 std::optional<Budget> GivenBudget(const Problem& problem) {
@@ -225,7 +261,8 @@ std::optional<Budget> GivenBudget(const Problem& problem) {
 
 Budget BudgetOrDefault(const Problem& problem) {
   if (const auto given = GivenBudget(problem)) return *given;
-  return {true, problem.FileBytes(UniformSchemes(problem, 4, 64))};
+  return {true, problem.FileBytes(
+                    UniformSchemes(problem, Yardstick(problem.target)))};
 }
 
 uint64_t BytesFor(const Problem& problem, const Budget& budget,
@@ -247,15 +284,15 @@ void FailBudget(const Problem& problem, uint64_t smallest_bytes) {
        FormatByteSize(problem.options.size_bytes.value_or(0)), smallest);
 }
 
-std::vector<Scheme> UniformSchemes(const Problem& problem, int bits,
-                                   int group_size) {
+std::vector<Scheme> UniformSchemes(const Problem& problem,
+                                   const Scheme& wanted) {
   std::vector<Scheme> schemes;
   schemes.reserve(problem.layout.units.size());
   for (size_t u = 0; u < problem.layout.units.size(); ++u) {
     schemes.push_back(
         problem.settled[u]
             ? problem.settled[u]->scheme
-            : LegalOrSmaller(problem.layout.units[u], bits, group_size));
+            : problem.target.Closest(problem.layout.units[u], wanted));
   }
   return schemes;
 }

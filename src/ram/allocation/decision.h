@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -32,9 +31,9 @@ struct Problem {
   TargetLayout layout;
   std::vector<std::optional<Settled>> settled;  // parallel to layout.units
   std::vector<std::string> notes;
-  // Where in MatrixRecord::nmse an affine scheme is, by min-max and by search;
-  // -1 where it was not measured.
-  std::array<std::array<int, kAffineSchemeCount>, 2> measured;
+  // Where in MatrixRecord::nmse a scheme is (by Encoder and SchemeIndex); -1
+  // where it was not measured.
+  std::array<std::array<int, kSchemeCount>, kEncoderCount> measured;
 
   const Model& model() const { return manifest.model; }
   const MatrixRecord& record(uint32_t matrix) const {
@@ -57,9 +56,15 @@ struct Problem {
                                    const Scheme& scheme, Encoder encoder) const;
 };
 
-// The scheme of these bits with the largest legal group size not above
-// group_size; 16 bits when there is none.
-Scheme LegalOrSmaller(const Unit& unit, int bits, int group_size);
+// What a rule that wants so many bits gets on this target: the same or, where
+// it holds no such width, the next one up. Other formats than affine have
+// groups of their own.
+Scheme SchemeForRule(const Target& target, int bits, int group_size);
+// The scheme that `uniform` gives where the unit can hold it. Throws kUsage,
+// naming what the target can hold.
+Scheme UniformScheme(const Target& target, const AllocateOptions& options);
+// Without options: what budgets and --min-safe are measured by.
+Scheme Yardstick(const Target& target);
 
 // What a policy decided for one unit.
 struct Choice {
@@ -78,7 +83,7 @@ struct Budget {
   uint64_t bytes = 0;
 };
 std::optional<Budget> GivenBudget(const Problem& problem);
-// The given one, or the bytes of uniform 4-bit g64.
+// The given one, or the bytes of the yardstick.
 Budget BudgetOrDefault(const Problem& problem);
 uint64_t BytesFor(const Problem& problem, const Budget& budget,
                   std::span<const Scheme> schemes);
@@ -88,8 +93,8 @@ std::vector<Choice> DecideUniform(Problem& problem);
 std::vector<Choice> DecideRam(Problem& problem);
 std::vector<Choice> DecideOptimal(Problem& problem, Encoder& encoder);
 
-// Uniform (bits, group) over all units, settled ones as they are.
-std::vector<Scheme> UniformSchemes(const Problem& problem, int bits,
-                                   int group_size);
+// The closest to `wanted` for all units, settled ones as they are.
+std::vector<Scheme> UniformSchemes(const Problem& problem,
+                                   const Scheme& wanted);
 
 }  // namespace ram

@@ -8,24 +8,32 @@
 namespace ram {
 namespace {
 
-bool IsMeasured(const Manifest& manifest, Encoder encoder) {
-  return std::any_of(manifest.schemes.begin(), manifest.schemes.end(),
-                     [encoder](const MeasuredScheme& measured) {
-                       return measured.encoder == encoder;
+bool IsMeasured(const Problem& problem, Encoder encoder) {
+  const auto& schemes = problem.manifest.schemes;
+  return std::any_of(schemes.begin(), schemes.end(),
+                     [&](const MeasuredScheme& measured) {
+                       return measured.encoder == encoder &&
+                              measured.scheme.kind == problem.target.kind();
                      });
 }
 
 Encoder UsableEncoder(Problem& problem, Encoder wanted) {
-  if (IsMeasured(problem.manifest, wanted)) return wanted;
-  if (!IsMeasured(problem.manifest, Encoder::kMinMax)) {
-    Fail(ErrorKind::kUsage,
-         "--policy optimal: found no measured errors in the manifest, expected "
-         "those of `ram analyze`");
+  for (const Encoder encoder :
+       {wanted, Encoder::kSearch, Encoder::kMinMax, Encoder::kFast}) {
+    if (!IsMeasured(problem, encoder)) continue;
+    if (encoder != wanted) {
+      problem.notes.push_back(fmt::format(
+          "the manifest holds no errors of the encoder '{}': allocated by "
+          "those of '{}', which is also what will write the weights",
+          EncoderName(wanted), EncoderName(encoder)));
+    }
+    return encoder;
   }
-  problem.notes.push_back(
-      "the manifest holds no errors of the searching encoder: allocated by "
-      "those of min-max, which is also what will write the weights");
-  return Encoder::kMinMax;
+  const std::string_view kind = SchemeKindName(problem.target.kind());
+  Fail(ErrorKind::kUsage,
+       "--policy optimal: found no errors of {} schemes in the manifest, "
+       "expected those of `ram analyze --schemes {}` for target {}",
+       kind, kind, problem.target.name());
 }
 
 }  // namespace
@@ -61,7 +69,7 @@ Frontier::Frontier(Problem& problem, Encoder encoder,
       if (!problem.settled[u] && scheme.bits < FewestBits(unit.role)) continue;
       auto candidate = Evaluate(u, scheme, encoder_);
       if (!candidate && problem.settled[u]) {
-        candidate = Evaluate(u, scheme, Encoder::kMinMax);
+        candidate = Evaluate(u, scheme, problem.target.UniformEncoder());
         if (!candidate) candidate = Candidate{scheme, unit.bytes(scheme), 0, 0};
       }
       if (!candidate) continue;
@@ -105,16 +113,16 @@ std::vector<Candidate> Frontier::At(std::span<const uint32_t> points) const {
 std::optional<std::vector<Candidate>> Frontier::BestUniform(
     const Budget& budget, double loss) const {
   std::optional<std::vector<Candidate>> best;
-  for (int i = 0; i < kAffineSchemeCount; ++i) {
-    const Scheme wanted = AffineSchemeAt(i);
-    const std::vector<Scheme> schemes =
-        UniformSchemes(problem_, wanted.bits, wanted.group_size);
+  for (const Scheme& wanted : problem_.target.Schemes()) {
+    const std::vector<Scheme> schemes = UniformSchemes(problem_, wanted);
     std::vector<Candidate> candidates;
     double uniform_loss = 0;
     for (size_t u = 0; u < schemes.size() && uniform_loss < loss; ++u) {
       auto candidate = Evaluate(u, schemes[u], encoder_);
       // The search never does worse than min-max, so this is a bound.
-      if (!candidate) candidate = Evaluate(u, schemes[u], Encoder::kMinMax);
+      if (!candidate) {
+        candidate = Evaluate(u, schemes[u], problem_.target.UniformEncoder());
+      }
       if (!candidate) break;
       uniform_loss += candidate->loss;
       candidates.push_back(*candidate);

@@ -12,19 +12,21 @@ namespace {
 
 constexpr double kSafeSnrDb = 9.0;
 
-// The loss of uniform 4-bit g64 as MLX writes it.
+// The loss of the yardstick as the runtime's own converter writes it.
 double YardstickLoss(const Frontier& frontier, const Problem& problem) {
-  const std::vector<Scheme> schemes = UniformSchemes(problem, 4, 64);
+  const std::vector<Scheme> schemes =
+      UniformSchemes(problem, Yardstick(problem.target));
   double loss = 0;
   for (size_t u = 0; u < schemes.size(); ++u) {
-    auto candidate = frontier.Evaluate(u, schemes[u], Encoder::kMinMax);
+    auto candidate =
+        frontier.Evaluate(u, schemes[u], problem.target.UniformEncoder());
     if (!candidate) {
       candidate = frontier.Evaluate(u, schemes[u], frontier.encoder());
     }
     if (!candidate) {
       Fail(ErrorKind::kUsage,
            "--min-safe: {}: found no measured error at {}, expected the "
-           "min-max errors of `ram analyze`",
+           "errors of `ram analyze`",
            problem.layout.units[u].name, SchemeLabel(schemes[u]));
     }
     loss += candidate->loss;
@@ -113,11 +115,12 @@ std::vector<CurvePoint> Curve(const Manifest& manifest, const Target& target,
     return problem.FileBytes(schemes);
   };
   // Beyond 8 bits everywhere nothing is left to gain.
+  const Scheme largest_scheme = target.Schemes().back();
   const double from = static_cast<double>(total(false));
   const double to = std::max(
-      from,
-      static_cast<double>(std::min(
-          total(true), problem.FileBytes(UniformSchemes(problem, 8, 32)))));
+      from, static_cast<double>(std::min(
+                total(true),
+                problem.FileBytes(UniformSchemes(problem, largest_scheme)))));
   std::vector<CurvePoint> curve;
   for (int i = 0; i < points; ++i) {
     const double part = static_cast<double>(i) / (points - 1);

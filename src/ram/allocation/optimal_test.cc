@@ -186,8 +186,8 @@ TEST(OptimalTest, FallsBackToMinMaxErrorsAndSaysSo) {
   }
   const Plan plan = MakePlan(manifest, {});
   EXPECT_EQ(plan.units[0].encoder, Encoder::kMinMax);
-  EXPECT_THAT(plan.notes,
-              testing::Contains(HasSubstr("no errors of the searching")));
+  EXPECT_THAT(plan.notes, testing::Contains(
+                              HasSubstr("no errors of the encoder 'search'")));
 }
 
 TEST(OptimalTest, NeedsMeasuredErrors) {
@@ -199,8 +199,9 @@ TEST(OptimalTest, NeedsMeasuredErrors) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_STREQ(error.what(),
-                 "--policy optimal: found no measured errors in the manifest, "
-                 "expected those of `ram analyze`");
+                 "--policy optimal: found no errors of affine schemes in the "
+                 "manifest, expected those of `ram analyze --schemes affine` "
+                 "for target mlx");
   }
 }
 
@@ -229,7 +230,7 @@ TEST(OverrideTest, RulesWhateverThePolicySays) {
     const PlannedUnit& unit = plan.units[14];
     ASSERT_EQ(unit.unit, "model.layers.1.mlp.down_proj");
     EXPECT_EQ(unit.scheme, Affine(6, 32)) << PolicyName(policy);
-    EXPECT_EQ(unit.reason, "--set '*.1.mlp.down_proj=6'");
+    EXPECT_EQ(unit.reason, "--set '*.1.mlp.down_proj=6:32'");
   }
 }
 

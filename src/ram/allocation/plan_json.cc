@@ -14,6 +14,9 @@ OrderedJson Number(std::optional<double> value) {
 
 void PutScheme(const Scheme& scheme, OrderedJson& json) {
   json["scheme"] = SchemeKindName(scheme.kind);
+  if (scheme.kind == SchemeKind::kBlocks) {
+    json["type"] = FactsOf(scheme.type).name;
+  }
   json["bits"] = scheme.bits;
   json["group_size"] = scheme.group_size;
 }
@@ -131,17 +134,20 @@ class Reader {
     const auto kind = ParseSchemeKind(name);
     const uint64_t bits = Uint("bits");
     const uint64_t group_size = Uint("group_size");
-    if (kind && bits <= 16 && group_size <= 128) {
-      const Scheme scheme = {*kind, static_cast<int>(bits),
-                             static_cast<int>(group_size)};
-      if (scheme == kFloat16Scheme || AffineSchemeIndex(scheme) >= 0) {
-        return scheme;
+    if (kind && bits <= 16 && group_size <= 256) {
+      Scheme scheme = {*kind, static_cast<int>(bits),
+                       static_cast<int>(group_size)};
+      if (*kind == SchemeKind::kBlocks) {
+        const auto type = ParseBlockType(String("type"));
+        if (type) scheme.type = *type;
       }
+      if (scheme == kFloat16Scheme || SchemeIndex(scheme) >= 0) return scheme;
     }
     Fail(ErrorKind::kCorrupt,
          "{}: scheme: found '{}' with {} bits and group size {}, expected "
-         "affine with 2, 3, 4, 5, 6 or 8 bits and 32, 64 or 128, or float with "
-         "16 and 0",
+         "affine with 2, 3, 4, 5, 6 or 8 bits and 32, 64 or 128; int with the "
+         "same bits and 32 or 128; kquant with a type and its bits and block; "
+         "or float with 16 and 0",
          where_, name, bits, group_size);
   }
   const std::string& where() const { return where_; }

@@ -159,15 +159,16 @@ TEST_F(PlanTest, NamesAMissingField) {
 }
 
 TEST_F(PlanTest, RefusesBitsThatNoCodecHas) {
-  EXPECT_EQ(ReadMessage(Replaced("\"scheme\":\"affine\",\"bits\":",
-                                 "\"scheme\":\"affine\",\"bits\":1")),
-            "plan.json: units: model.embed_tokens: scheme: found 'affine' with "
-            "1" +
-                std::to_string(plan_.units[0].scheme.bits) +
-                " bits and group size " +
-                std::to_string(plan_.units[0].scheme.group_size) +
-                ", expected affine with 2, 3, 4, 5, 6 or 8 bits and 32, 64 or "
-                "128, or float with 16 and 0");
+  EXPECT_EQ(
+      ReadMessage(Replaced("\"scheme\":\"affine\",\"bits\":",
+                           "\"scheme\":\"affine\",\"bits\":1")),
+      "plan.json: units: model.embed_tokens: scheme: found 'affine' with "
+      "1" +
+          std::to_string(plan_.units[0].scheme.bits) + " bits and group size " +
+          std::to_string(plan_.units[0].scheme.group_size) +
+          ", expected affine with 2, 3, 4, 5, 6 or 8 bits and 32, 64 or "
+          "128; int with the same bits and 32 or 128; kquant with a type and "
+          "its bits and block; or float with 16 and 0");
 }
 
 TEST_F(PlanTest, RefusesANegativeCount) {

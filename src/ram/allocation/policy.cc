@@ -54,7 +54,8 @@ Override ParseOverride(const std::string& text) {
   const auto fail = [&text] {
     Fail(ErrorKind::kUsage,
          "--set: found '{}', expected 'PATTERN=BITS' or 'PATTERN=BITS:GROUP' "
-         "with 2, 3, 4, 5, 6, 8 or 16 bits and group size 32, 64 or 128",
+         "with 2, 3, 4, 5, 6, 8 or 16 bits and group size 32, 64 or 128, or "
+         "'PATTERN=TYPE' with a type of GGUF such as Q4_K",
          text);
   };
   Override result;
@@ -62,6 +63,11 @@ Override ParseOverride(const std::string& text) {
   if (equals == text.npos || equals == 0) fail();
   result.pattern = text.substr(0, equals);
   const std::string_view value = std::string_view(text).substr(equals + 1);
+  if (const auto type = ParseBlockType(value)) {
+    result.type = *type;
+    result.bits = Blocks(*type).bits;
+    return result;
+  }
   const size_t colon = value.find(':');
   const auto bits = ParseInt(value.substr(0, colon));
   if (!bits) fail();
@@ -77,6 +83,12 @@ Override ParseOverride(const std::string& text) {
                 Affine(result.bits, result.group_size.value_or(64))) >= 0;
   if (!legal) fail();
   return result;
+}
+
+std::string Override::Text() const {
+  if (type) return fmt::format("{}={}", pattern, FactsOf(*type).name);
+  return fmt::format("{}={}{}", pattern, bits,
+                     group_size ? fmt::format(":{}", *group_size) : "");
 }
 
 RamRule::RamRule()

@@ -118,8 +118,19 @@ int GroupFor(int bits, const RamRule& rule) {
                      : 0;
 }
 
-Scheme SchemeFor(const Unit& unit, int bits, const RamRule& rule) {
-  return LegalOrSmaller(unit, bits, GroupFor(bits, rule));
+namespace {
+
+Scheme WantedFor(const Problem& problem, int bits) {
+  return SchemeForRule(problem.target, bits,
+                       GroupFor(bits, problem.options.rule));
+}
+
+}  // namespace
+
+Scheme SchemeFor(const Problem& problem, const Unit& unit, int bits) {
+  const Scheme wanted = WantedFor(problem, bits);
+  return wanted == kFloat16Scheme ? wanted
+                                  : problem.target.Closest(unit, wanted);
 }
 
 std::string BitsReason(int bits, double score, const Thresholds& thresholds) {
@@ -139,21 +150,43 @@ std::string BitsReason(int bits, double score, const Thresholds& thresholds) {
   }
 }
 
-Choice RamChoice(const Unit& unit, const RamUnit& ram_unit, int bits,
-                 const RamRule& rule, const Thresholds& thresholds) {
+Choice RamChoice(const Problem& problem, const Unit& unit,
+                 const RamUnit& ram_unit, int bits,
+                 const Thresholds& thresholds) {
   if (ram_unit.kept) return {kFloat16Scheme, ram_unit.score, *ram_unit.kept};
-  Choice choice = {SchemeFor(unit, bits, rule), ram_unit.score,
+  Choice choice = {SchemeFor(problem, unit, bits), ram_unit.score,
                    BitsReason(bits, ram_unit.score, thresholds)};
-  const int group = GroupFor(bits, rule);
-  if (choice.scheme.group_size != group) {
+  const Scheme wanted = WantedFor(problem, bits);
+  if (wanted.bits != bits) {
     choice.reason +=
-        fmt::format("; group size {} does not divide rows of {} weights, so {}",
-                    group, unit.cols,
-                    choice.scheme == kFloat16Scheme
-                        ? "it stays at 16 bits"
-                        : fmt::format("{} is used", choice.scheme.group_size));
+        fmt::format("; target {} holds no {}-bit weights, so {}",
+                    problem.target.name(), bits, SchemeLabel(choice.scheme));
+  } else if (choice.scheme != wanted) {
+    choice.reason += fmt::format(
+        "; {} of {} does not divide rows of {} weights, so {}",
+        wanted.kind == SchemeKind::kBlocks ? "the block" : "the group size",
+        SchemeLabel(wanted), unit.cols,
+        choice.scheme == kFloat16Scheme
+            ? "it stays at 16 bits"
+            : SchemeLabel(choice.scheme) + " is used");
   }
   return choice;
+}
+
+// How many units the target gave more bits than the rule asked for.
+void NoteWidths(Problem& problem, const std::vector<RamUnit>& units,
+                const Thresholds& thresholds) {
+  uint64_t raised = 0;
+  for (const RamUnit& unit : units) {
+    if (unit.kept) continue;
+    const int bits = BitsFor(unit.score, thresholds);
+    if (WantedFor(problem, bits).bits != bits) ++raised;
+  }
+  if (raised == 0) return;
+  problem.notes.push_back(fmt::format(
+      "{} units would get 2 bits by the rule and get {}: target {} holds no "
+      "fewer",
+      raised, SchemeLabel(WantedFor(problem, 2)), problem.target.name()));
 }
 
 void NoteRam(Problem& problem, const RamScores& scores,
@@ -187,6 +220,7 @@ void NoteRam(Problem& problem, const RamScores& scores,
         "smaller one, or 16 bits where there is none",
         groups));
   }
+  NoteWidths(problem, units, thresholds);
   NoteShares(problem, scores, thresholds);
   NoteRouters(problem, scores);
   if (problem.options.policy != Policy::kRamV1) {
@@ -206,8 +240,8 @@ std::vector<Choice> DecideRam(Problem& problem) {
   std::vector<Choice> choices;
   choices.reserve(units.size());
   for (size_t u = 0; u < units.size(); ++u) {
-    choices.push_back(RamChoice(problem.layout.units[u], units[u],
-                                BitsFor(units[u].score, thresholds), rule,
+    choices.push_back(RamChoice(problem, problem.layout.units[u], units[u],
+                                BitsFor(units[u].score, thresholds),
                                 thresholds));
   }
   NoteRam(problem, scores, units, choices, thresholds);

@@ -28,7 +28,8 @@ std::vector<RamUnit> RamUnits(const Problem& problem, const RamScores& scores);
 
 int BitsFor(double score, const Thresholds& thresholds);
 int GroupFor(int bits, const RamRule& rule);
-Scheme SchemeFor(const Unit& unit, int bits, const RamRule& rule);
+// What the unit gets where the rule says so many bits.
+Scheme SchemeFor(const Problem& problem, const Unit& unit, int bits);
 std::string BitsReason(int bits, double score, const Thresholds& thresholds);
 
 // The ram-v3 decision (ram_v3.cc).
@@ -36,8 +37,9 @@ std::vector<Choice> DecideRamV3(Problem& problem, const RamScores& scores,
                                 std::vector<RamUnit> units);
 
 // "4-bit g64" as decided, with a reason where the rule's group is illegal.
-Choice RamChoice(const Unit& unit, const RamUnit& ram_unit, int bits,
-                 const RamRule& rule, const Thresholds& thresholds);
+Choice RamChoice(const Problem& problem, const Unit& unit,
+                 const RamUnit& ram_unit, int bits,
+                 const Thresholds& thresholds);
 
 // Adds what every ram plan tells: members that disagree with their unit,
 // illegal groups, span and the largest shares.

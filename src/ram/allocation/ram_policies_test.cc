@@ -100,8 +100,8 @@ TEST(RamV1Test, TakesTheNextSmallerLegalGroup) {
       UnitNamed(plan, "model.layers.0.mlp.switch_mlp.down_proj");
   EXPECT_EQ(unit.scheme, Affine(4, 64));
   EXPECT_THAT(unit.reason,
-              HasSubstr("group size 128 does not divide rows of 64 weights, so "
-                        "64 is used"));
+              HasSubstr("the group size of 4-bit g128 does not divide rows of "
+                        "64 weights, so 4-bit g64 is used"));
 }
 
 TEST(RamV1Test, LeavesRowsThatNoGroupDividesAt16Bits) {

@@ -45,8 +45,8 @@ class Runs {
     for (size_t place = 0; place < order_.size(); ++place) {
       size_t run = 0;
       while (run < 3 && place >= starts[run]) ++run;
-      schemes[order_[place]] = SchemeFor(problem_.layout.units[order_[place]],
-                                         kWidths[run], problem_.options.rule);
+      schemes[order_[place]] = SchemeFor(
+          problem_, problem_.layout.units[order_[place]], kWidths[run]);
     }
     return schemes;
   }
@@ -206,7 +206,6 @@ void PlaceVocabulary(Problem& problem, const Budget& budget,
     }
   }
   if (tables.empty()) return;
-  const RamRule& rule = problem.options.rule;
   for (int bits : {16, 8}) {
     std::vector<Scheme> schemes;
     for (uint32_t u = 0; u < units.size(); ++u) {
@@ -214,14 +213,14 @@ void PlaceVocabulary(Problem& problem, const Budget& budget,
       const bool table =
           std::find(tables.begin(), tables.end(), u) != tables.end();
       schemes.push_back(problem.settled[u] ? problem.settled[u]->scheme
-                        : table            ? SchemeFor(unit, bits, rule)
+                        : table            ? SchemeFor(problem, unit, bits)
                         : units[u].kept    ? kFloat16Scheme
-                                           : SchemeFor(unit, 4, rule));
+                                           : SchemeFor(problem, unit, 4));
     }
     if (BytesFor(problem, budget, schemes) > budget.bytes) continue;
     if (bits == 16) return;  // as protected
     for (uint32_t u : tables) {
-      fixed[u] = SchemeFor(problem.layout.units[u], 8, rule);
+      fixed[u] = SchemeFor(problem, problem.layout.units[u], 8);
       units[u].kept =
           "8-bit: embedding and head take 8 bits, since 16 would leave the "
           "rest less than 4";
@@ -243,10 +242,8 @@ std::vector<Choice> FallBackToUniform(Problem& problem, const RamScores& scores,
   std::vector<Scheme> best;
   Scheme best_scheme;
   uint64_t best_bytes = 0, least = UINT64_MAX;
-  for (int i = 0; i < kAffineSchemeCount; ++i) {
-    const Scheme scheme = AffineSchemeAt(i);
-    const auto schemes =
-        UniformSchemes(problem, scheme.bits, scheme.group_size);
+  for (const Scheme& scheme : problem.target.Schemes()) {
+    const auto schemes = UniformSchemes(problem, scheme);
     const uint64_t bytes = BytesFor(problem, budget, schemes);
     least = std::min(least, bytes);
     if (bytes > budget.bytes || bytes < best_bytes) continue;
@@ -297,7 +294,7 @@ std::vector<Choice> DecideRamV3(Problem& problem, const RamScores& scores,
   for (size_t u = 0; u < units.size(); ++u) {
     const int bits = BitsFor(units[u].score, thresholds);
     Choice choice =
-        RamChoice(problem.layout.units[u], units[u], bits, rule, thresholds);
+        RamChoice(problem, problem.layout.units[u], units[u], bits, thresholds);
     choice.scheme = schemes[u];
     choices.push_back(std::move(choice));
   }

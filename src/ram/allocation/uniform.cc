@@ -2,12 +2,17 @@
 #include "ram/base/error.h"
 
 namespace ram {
+namespace {
+
+const char* GroupWord(const Scheme& scheme) {
+  return scheme.kind == SchemeKind::kBlocks ? "the block" : "the group size";
+}
+
+}  // namespace
 
 std::vector<Choice> DecideUniform(Problem& problem) {
-  const int bits = problem.options.bits;
-  const int group = problem.options.group_size;
-  const Scheme wanted = Affine(bits, group);
-  const std::vector<Scheme> schemes = UniformSchemes(problem, bits, group);
+  const Scheme wanted = UniformScheme(problem.target, problem.options);
+  const std::vector<Scheme> schemes = UniformSchemes(problem, wanted);
   std::vector<Choice> choices;
   choices.reserve(schemes.size());
   uint64_t smaller = 0, kept = 0;
@@ -20,21 +25,24 @@ std::vector<Choice> DecideUniform(Problem& problem) {
       choice.reason =
           unit.legal.size() > 1 || unit.cols % 32 == 0
               ? "16-bit: the runtime cannot quantise this module"
-              : fmt::format("16-bit: no group size divides rows of {} weights",
-                            unit.cols);
+              : fmt::format(
+                    "16-bit: no {} divides rows of {} weights",
+                    wanted.kind == SchemeKind::kBlocks ? "block" : "group size",
+                    unit.cols);
       ++kept;
     } else if (schemes[u] != wanted) {
       choice.reason = fmt::format(
-          "uniform: group size {} does not divide rows of {} weights, {} does",
-          group, unit.cols, schemes[u].group_size);
+          "uniform: {} of {} does not divide rows of {} weights, {} does",
+          GroupWord(wanted), SchemeLabel(wanted), unit.cols,
+          SchemeLabel(schemes[u]));
       ++smaller;
     }
     choices.push_back(std::move(choice));
   }
   if (smaller > 0) {
     problem.notes.push_back(fmt::format(
-        "group size {} is illegal for {} units, which take a smaller one",
-        group, smaller));
+        "{} of {} is illegal for {} units, which take a smaller one",
+        GroupWord(wanted), SchemeLabel(wanted), smaller));
   }
   if (kept > 0) {
     problem.notes.push_back(fmt::format(

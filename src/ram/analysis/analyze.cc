@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "ram/analysis/analysis_window.h"
+#include "ram/analysis/block_errors.h"
 #include "ram/analysis/file_digests.h"
 #include "ram/analysis/matrix_slices.h"
 #include "ram/analysis/matrix_sums.h"
@@ -48,6 +49,7 @@ struct MatrixState {
 struct Worker {
   SliceReader reader;
   WeightSummer summer;
+  std::vector<std::byte> blocks;
 };
 
 class Analysis {
@@ -67,6 +69,10 @@ class Analysis {
     return *states_[index - window_.begin];
   }
 
+  bool SearchesAffine() const { return options_.affine && options_.search; }
+  Encoder BlockEncoder() const {
+    return options_.fast_blocks ? Encoder::kFast : Encoder::kSearch;
+  }
   Manifest StartManifest() const;
   void RunWindow();
   // The slices of the matrices of the window for which `wanted` holds.
@@ -79,6 +85,7 @@ class Analysis {
                               const WeightSlice& slice,
                               uint64_t index_in_slice) const;
   void Search();
+  void MeasureBlocks();
   std::map<uint32_t, std::vector<Scheme>> ChooseSchemes();
   void MeasureSpectra();
   void MeasureSpectrumOf(uint32_t index, int threads);
@@ -108,7 +115,7 @@ Analysis::Analysis(const Checkpoint& checkpoint, const AnalyzeOptions& options,
       progress_(progress),
       threads_(ResolveThreads(options.threads)),
       workers_(static_cast<size_t>(threads_)) {
-  if (options.search) groups_ = SearchGroups(model_);
+  if (SearchesAffine()) groups_ = SearchGroups(model_);
   if (!options.digests) return;
   std::vector<const File*> files;
   for (const std::string& name : checkpoint.weight_files()) {
@@ -128,6 +135,11 @@ Manifest Analysis::StartManifest() const {
     manifest.files.push_back({name, checkpoint_.file(name).size_bytes(), ""});
   }
   manifest.schemes = AffineMeasuredSchemes();
+  if (options_.blocks) {
+    const auto blocks = BlockMeasuredSchemes(BlockEncoder());
+    manifest.schemes.insert(manifest.schemes.end(), blocks.begin(),
+                            blocks.end());
+  }
   manifest.model = model_;
   return manifest;
 }
@@ -138,7 +150,8 @@ Manifest Analysis::Run() {
   for (const Matrix& matrix : model_.matrices) {
     total_bytes += matrix.weights() * DTypeBytes(DTypeOf(matrix));
   }
-  const int passes = 1 + options_.search + (options_.spectra != Spectra::kNone);
+  const int passes = 1 + SearchesAffine() + options_.blocks +
+                     (options_.spectra != Spectra::kNone);
   progress_.Begin("analyze", total_bytes * static_cast<uint64_t>(passes));
   for (const AnalysisWindow& window :
        AnalysisWindows(model_, groups_, kWindowBytes)) {
@@ -168,7 +181,8 @@ void Analysis::RunWindow() {
   }
   Measure();
   for (const auto& state : states_) state->record = state->sums->Record();
-  if (options_.search) Search();
+  if (SearchesAffine()) Search();
+  if (options_.blocks) MeasureBlocks();
   if (options_.spectra != Spectra::kNone) MeasureSpectra();
   if (!profiles_) return;
   for (uint32_t i = window_.begin; i < window_.end; ++i) {
@@ -312,6 +326,38 @@ void Analysis::Search() {
       const auto scheme = static_cast<size_t>(AffineSchemeIndex(measured[k]));
       double& value = nmse[kAffineSchemeCount + scheme];
       const double more = norm > 0 ? errors[item][k] / norm : 0.0;
+      value = slices[item].slice == 0 ? more : value + more;
+    }
+  }
+}
+
+void Analysis::MeasureBlocks() {
+  const std::vector<MatrixSlice> slices =
+      Slices([&](uint32_t i) { return StateOf(i).record.nonfinite == 0; });
+  std::vector<BlockErrors> errors(slices.size());
+  ParallelFor(slices.size(), threads_, [&](uint64_t item, int worker) {
+    if (digests_) digests_->Step(measured_bytes_ + kDigestLeadBytes);
+    const MatrixSlice& at = slices[item];
+    const Matrix& matrix = MatrixAt(at.matrix);
+    const uint64_t row = at.slice * RowsPerSlice(matrix);
+    const uint64_t rows = std::min(RowsPerSlice(matrix), matrix.rows - row);
+    Worker& mine = workers_[static_cast<size_t>(worker)];
+    const auto weights = mine.reader.ReadFloats(checkpoint_, matrix, row, rows);
+    MeasureBlockErrors(weights, matrix.cols, options_.fast_blocks,
+                       options_.every_block_type, mine.blocks, errors[item]);
+    Advance(matrix, rows);
+  });
+  const size_t first = AffineMeasuredSchemes().size();
+  for (uint32_t i = window_.begin; i < window_.end; ++i) {
+    StateOf(i).record.nmse.resize(first + kBlockTypes.size(), std::nan(""));
+  }
+  for (size_t item = 0; item < slices.size(); ++item) {
+    MatrixRecord& record = StateOf(slices[item].matrix).record;
+    for (size_t k = 0; k < kBlockTypes.size(); ++k) {
+      const double more = record.squared_norm > 0
+                              ? errors[item][k] / record.squared_norm
+                              : errors[item][k];
+      double& value = record.nmse[first + k];
       value = slices[item].slice == 0 ? more : value + more;
     }
   }

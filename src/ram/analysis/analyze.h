@@ -1,5 +1,5 @@
 // One streaming pass over a checkpoint: every metric, and the error of every
-// affine scheme, for every canonical matrix. Memory does not grow with the
+// wanted scheme, for every canonical matrix. Memory does not grow with the
 // model.
 #pragma once
 
@@ -21,7 +21,15 @@ struct AnalyzeOptions {
   int threads = 0;
   bool digests = true;  // SHA-256 of every file
   Spectra spectra = Spectra::kNone;
-  bool search = true;            // measure the searching encoder on the hulls
+  // The kinds of schemes to measure; min-max affine ones always are.
+  bool affine = true;
+  bool blocks = false;
+  bool ints = false;
+  bool search = true;        // measure the searching encoders, the affine
+                             // one on the hulls
+  bool fast_blocks = false;  // instead of the best effort
+  // Of blocks: only those that could be on a hull.
+  bool every_block_type = true;
   bool allow_nonfinite = false;  // else NaN or Inf is an error
 };
 

@@ -150,6 +150,14 @@ std::vector<MeasuredScheme> AffineMeasuredSchemes() {
   return schemes;
 }
 
+std::vector<MeasuredScheme> BlockMeasuredSchemes(Encoder encoder) {
+  std::vector<MeasuredScheme> schemes;
+  for (const GgmlType type : kBlockTypes) {
+    schemes.push_back({Blocks(type), encoder});
+  }
+  return schemes;
+}
+
 Manifest ManifestFromJson(std::string_view text, std::string_view source) {
   ParsedManifest parsed = ParseManifest(text, source);
   for (const ParsedTensor& tensor : parsed.tensors) {
@@ -167,6 +175,7 @@ Manifest ManifestFromJson(std::string_view text, std::string_view source) {
   manifest.seed = parsed.seed;
   manifest.config_sha256 = std::move(parsed.config_sha256);
   manifest.files = std::move(parsed.files);
+  manifest.gguf_metadata_bytes = parsed.gguf_metadata_bytes;
   manifest.schemes = std::move(parsed.schemes);
   return manifest;
 }

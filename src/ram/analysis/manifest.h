@@ -26,6 +26,8 @@ struct MeasuredScheme {
 };
 // 18 affine schemes by min-max, then the same 18 by search.
 std::vector<MeasuredScheme> AffineMeasuredSchemes();
+// The block types by one effort.
+std::vector<MeasuredScheme> BlockMeasuredSchemes(Encoder encoder);
 
 // The four metrics of docs/metrics.md; unset when not computed.
 struct Metrics {
@@ -72,6 +74,9 @@ struct Manifest {
   uint64_t seed = 42;
   std::string config_sha256;
   std::vector<FileRecord> files;
+  // Of the key-value pairs that a GGUF file of this model begins with
+  // (TargetLayout::metadata); unset where no tokenizer was there to be put in.
+  std::optional<uint64_t> gguf_metadata_bytes;
   std::vector<MeasuredScheme> schemes;
   // The model, rebuilt with DescribeModel from the config and tensors that the
   // manifest carries.

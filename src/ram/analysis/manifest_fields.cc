@@ -115,6 +115,12 @@ bool SetSchemeKind(ParsedManifest& manifest, const Value& value) {
   return kind.has_value();
 }
 
+bool SetSchemeType(ParsedManifest& manifest, const Value& value) {
+  const auto type = ParseBlockType(*value.string);
+  if (type) manifest.schemes.back().scheme.type = *type;
+  return type.has_value();
+}
+
 bool SetSchemeEncoder(ParsedManifest& manifest, const Value& value) {
   const auto encoder = ParseEncoder(*value.string);
   if (encoder) manifest.schemes.back().encoder = *encoder;
@@ -262,10 +268,15 @@ constexpr JsonSlot kTensorSlot = {kObject, "an object", AddTensor, &kTensor};
 constexpr JsonContext kTensors = {{}, &kTensorSlot};
 
 constexpr JsonField kSchemeFields[] = {
-    {"scheme", true, {kString, "\"affine\" or \"float\"", SetSchemeKind}},
+    {"scheme",
+     true,
+     {kString, "\"affine\", \"kquant\", \"int\" or \"float\"", SetSchemeKind}},
+    {"type", false, {kString, "a type of GGUF's blocks", SetSchemeType}},
     {"bits", true, {kUint, "1 to 16", SetSchemeBits}},
     {"group_size", true, {kUint, "a group size", SetSchemeGroup}},
-    {"encoder", false, {kString, "\"minmax\" or \"search\"", SetSchemeEncoder}},
+    {"encoder",
+     false,
+     {kString, "\"minmax\", \"search\" or \"fast\"", SetSchemeEncoder}},
 };
 constexpr JsonContext kScheme = {kSchemeFields};
 constexpr JsonSlot kSchemeSlot = {kObject, "an object", AddScheme, &kScheme};
@@ -323,6 +334,13 @@ constexpr JsonField kTopFields[] = {
       }}},
     {"tool", false, {kString, kText, SetTop<&ParsedManifest::tool>}},
     {"seed", false, {kUint, kCount, SetTop<&ParsedManifest::seed>}},
+    {"gguf_metadata_bytes",
+     false,
+     {kUint, kCount,
+      [](ParsedManifest& manifest, const Value& value) {
+        manifest.gguf_metadata_bytes = value.uint;
+        return value.uint <= uint64_t{1} << 40;
+      }}},
     {"model", false, {kObject, "an object", Nothing, &kModel}},
     {"schemes", false, {kArray, "an array of schemes", Nothing, &kSchemes}},
     {"tensors", true, {kArray, "an array of tensors", Nothing, &kTensors}},

@@ -103,10 +103,14 @@ void ManifestWriter::PutSchemes(const std::vector<MeasuredScheme>& schemes) {
   Put("\"schemes\": [");
   const char* separator = "";
   for (const MeasuredScheme& measured : schemes) {
-    Put("{}\n  {{\"scheme\": \"{}\", \"bits\": {}, \"group_size\": {}, "
-        "\"encoder\": \"{}\"}}",
-        separator, SchemeKindName(measured.scheme.kind), measured.scheme.bits,
-        measured.scheme.group_size, EncoderName(measured.encoder));
+    Put("{}\n  {{\"scheme\": \"{}\", ", separator,
+        SchemeKindName(measured.scheme.kind));
+    if (measured.scheme.kind == SchemeKind::kBlocks) {
+      Put("\"type\": \"{}\", ", FactsOf(measured.scheme.type).name);
+    }
+    Put("\"bits\": {}, \"group_size\": {}, \"encoder\": \"{}\"}}",
+        measured.scheme.bits, measured.scheme.group_size,
+        EncoderName(measured.encoder));
     separator = ",";
   }
   Put("]");
@@ -187,6 +191,9 @@ std::string ManifestWriter::Write(const Manifest& manifest) {
   Put("{{\"version\": {},\n \"tool\": ", kManifestVersion);
   PutText(manifest.tool);
   Put(",\n \"seed\": {},\n ", manifest.seed);
+  if (manifest.gguf_metadata_bytes) {
+    Put("\"gguf_metadata_bytes\": {},\n ", *manifest.gguf_metadata_bytes);
+  }
   PutModel(manifest);
   Put(",\n ");
   PutSchemes(manifest.schemes);

@@ -32,6 +32,7 @@ struct ParsedManifest {
   uint64_t version = 0;
   std::string tool;
   uint64_t seed = 42;
+  std::optional<uint64_t> gguf_metadata_bytes;
   std::string architecture;
   std::string model_type;
   Json config;

@@ -8,8 +8,8 @@ namespace ram {
 void AllocateArguments::AddTo(CLI::App& command) {
   command
       .add_option("--target", target,
-                  "Who will load it: mlx, or native (every matrix and expert "
-                  "its own precision)")
+                  "Who will load it: mlx, gguf (llama.cpp), or native (every "
+                  "matrix and expert its own precision)")
       ->capture_default_str();
   command
       .add_option("--policy", policy,
@@ -17,34 +17,51 @@ void AllocateArguments::AddTo(CLI::App& command) {
       ->capture_default_str();
   command.add_option("--bits", bits, "Bits for uniform (default 4)");
   command.add_option("--group-size", group_size,
-                     "Group size for uniform (default 64)");
+                     "Group size for uniform (default: the target's own, 64 "
+                     "for mlx)");
+  command.add_option("--type", type,
+                     "Block type for uniform on target gguf, e.g. Q4_K or "
+                     "IQ4_XS, instead of --bits");
   command.add_option("--size", size,
                      "Budget for all weight files, e.g. 16.2GiB or 500MB");
   command.add_option("--bpw", bits_per_weight,
                      "Budget in bits per weight, scales included");
   command.add_flag("--min-safe", min_safe,
                    "The smallest size with every unit at 9 dB or more and no "
-                   "more predicted loss than uniform 4-bit g64");
+                   "more predicted loss than uniform 4-bit g64 (gguf: Q4_K)");
   command.add_option("--encoder", encoder,
-                     "minmax (MLX's own rounding) or search (ours); default: "
-                     "minmax for uniform, else search");
+                     "minmax (MLX's own rounding) or search (ours); on target "
+                     "gguf search or fast (fewer starts); default: minmax for "
+                     "uniform where there is one, else search");
   command.add_option("--set", overrides,
-                     "Override units by name: 'PATTERN=BITS' or "
-                     "'PATTERN=BITS:GROUP', * and ? as wildcards, 16 leaves "
-                     "them; may be repeated");
+                     "Override units by name: 'PATTERN=BITS', "
+                     "'PATTERN=BITS:GROUP' or 'PATTERN=TYPE', * and ? as "
+                     "wildcards, 16 leaves them; may be repeated");
 }
 
 AllocateOptions AllocateArguments::Options() const {
   AllocateOptions options;
   options.policy = ParsePolicy(policy);
-  if (options.policy != Policy::kUniform && (bits || group_size)) {
+  if (options.policy != Policy::kUniform &&
+      (bits || group_size || !type.empty())) {
     Fail(ErrorKind::kUsage,
-         "--bits and --group-size: found with policy {}, expected with "
+         "--bits, --group-size and --type: found with policy {}, expected with "
          "uniform (use --size, --bpw or --set)",
          policy);
   }
+  if (!type.empty() && (bits || group_size)) {
+    Fail(ErrorKind::kUsage,
+         "--type: found with --bits or --group-size, expected it alone");
+  }
   options.bits = bits.value_or(4);
-  options.group_size = group_size.value_or(64);
+  options.group_size = group_size;
+  if (!type.empty()) {
+    options.type = ParseBlockType(type);
+    if (!options.type) {
+      Fail(ErrorKind::kUsage, "--type: found '{}', expected {}", type,
+           SchemesText(FindTarget("gguf")));
+    }
+  }
   if (!size.empty()) options.size_bytes = ParseByteSize(size);
   options.bits_per_weight = bits_per_weight;
   options.min_safe = min_safe;
@@ -52,7 +69,7 @@ AllocateOptions AllocateArguments::Options() const {
     options.encoder = ParseEncoder(encoder);
     if (!options.encoder) {
       Fail(ErrorKind::kUsage,
-           "--encoder: found '{}', expected minmax or search", encoder);
+           "--encoder: found '{}', expected minmax, search or fast", encoder);
     }
   }
   for (const std::string& text : overrides) {

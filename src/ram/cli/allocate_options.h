@@ -16,6 +16,7 @@ struct AllocateArguments {
   std::string policy = "optimal";
   std::optional<int> bits;
   std::optional<int> group_size;
+  std::string type;
   std::string size;
   std::optional<double> bits_per_weight;
   bool min_safe = false;

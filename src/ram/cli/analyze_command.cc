@@ -28,6 +28,8 @@ struct Arguments {
   std::string spectra;  // "", "top", "full"
   bool no_digest = false;
   bool no_search = false;
+  std::vector<std::string> schemes = {"affine"};
+  std::string effort = "best";
 };
 
 // Mean and extremes of one metric over the matrices of a role.
@@ -102,6 +104,14 @@ void Run(const Arguments& arguments, const GlobalOptions& global) {
   options.threads = global.threads;
   options.digests = !arguments.no_digest;
   options.search = !arguments.no_search;
+  const auto wants = [&](std::string_view kind) {
+    return std::find(arguments.schemes.begin(), arguments.schemes.end(),
+                     kind) != arguments.schemes.end();
+  };
+  options.affine = wants("affine");
+  options.blocks = wants("kquant");
+  options.ints = wants("int");
+  options.fast_blocks = arguments.effort == "fast";
   options.spectra = arguments.spectra == "full"  ? Spectra::kFull
                     : arguments.spectra == "top" ? Spectra::kTop
                                                  : Spectra::kNone;
@@ -138,7 +148,9 @@ void AddAnalyzeCommand(CLI::App& app, const GlobalOptions& global) {
       "analyze", "Measure every weight matrix; write a manifest");
   command->footer(
       "Example: ram analyze models/wiki-dense -o out/wiki-analysis\n"
-      "         ram analyze models/wiki-dense -o out/spectra --spectra");
+      "         ram analyze models/wiki-dense -o out/spectra --spectra\n"
+      "         ram analyze models/wiki-dense -o out/all --schemes "
+      "affine,kquant,int");
   auto arguments = std::make_shared<Arguments>();
   command
       ->add_option("MODEL", arguments->model,
@@ -158,6 +170,18 @@ void AddAnalyzeCommand(CLI::App& app, const GlobalOptions& global) {
       ->check(CLI::IsMember({"top", "full"}));
   command->add_flag("--no-digest", arguments->no_digest,
                     "Skip the SHA-256 of the files");
+  command
+      ->add_option("--schemes", arguments->schemes,
+                   "Which codecs to measure: affine (targets mlx and native), "
+                   "kquant (gguf), int (vllm); several with commas")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"affine", "kquant", "int"}))
+      ->capture_default_str();
+  command
+      ->add_option("--effort", arguments->effort,
+                   "Of kquant's encoders: best, or fast with fewer starts")
+      ->check(CLI::IsMember({"best", "fast"}))
+      ->capture_default_str();
   command->add_flag("--no-search", arguments->no_search,
                     "Skip measuring the searching encoder: faster, but plans "
                     "made from the manifest use min-max");

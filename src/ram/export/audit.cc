@@ -7,14 +7,18 @@
 
 #include "ram/base/error.h"
 #include "ram/base/parallel.h"
+#include "ram/container/gguf.h"
+#include "ram/container/safetensors.h"
 #include "ram/export/output_audit.h"
 
 namespace ram {
 namespace fs = std::filesystem;
 namespace {
 
+bool IsGgufName(const std::string& name) { return name.ends_with(".gguf"); }
+
 bool IsWeightFile(const std::string& name) {
-  return name.ends_with(".safetensors");
+  return name.ends_with(".safetensors") || IsGgufName(name);
 }
 
 uint64_t CountNonfinite(DType dtype, std::span<const uint16_t> values) {
@@ -24,15 +28,15 @@ uint64_t CountNonfinite(DType dtype, std::span<const uint16_t> values) {
   return count;
 }
 
-uint64_t CountNonfinite(const File& file, const SafetensorsEntry& entry) {
+uint64_t CountNonfinite(const File& file, DType dtype, uint64_t begin,
+                        uint64_t end) {
   std::vector<uint16_t> values(size_t{64} << 10);
   uint64_t count = 0;
-  for (uint64_t at = entry.begin; at < entry.end;) {
-    const uint64_t bytes =
-        std::min<uint64_t>(values.size() * 2, entry.end - at);
+  for (uint64_t at = begin; at < end;) {
+    const uint64_t bytes = std::min<uint64_t>(values.size() * 2, end - at);
     const auto part = std::span(values).first(bytes / 2);
     file.ReadAt(at, std::as_writable_bytes(part));
-    count += CountNonfinite(entry.dtype, part);
+    count += CountNonfinite(dtype, part);
     at += bytes;
   }
   return count;
@@ -68,22 +72,47 @@ void OutputAudit::OpenFiles() {
 
 // Against the size that the file should have, so that a truncated one still
 // tells which tensors it lacks.
+std::vector<OutputAudit::Entry> OutputAudit::SafetensorsEntries(
+    const StoredFile& stored) const {
+  uint64_t length = 0;
+  stored.file.ReadAt(0, std::as_writable_bytes(std::span(&length, 1)));
+  if (length > kMaxSafetensorsHeaderBytes) {
+    Fail(ErrorKind::kCorrupt, "found a header of {} bytes", length);
+  }
+  std::string text(length, '\0');
+  stored.file.ReadAt(8, std::as_writable_bytes(std::span(text)));
+  const SafetensorsHeader header = ParseSafetensorsHeader(
+      text, stored.expected->bytes, stored.expected->name);
+  std::vector<Entry> entries;
+  for (const SafetensorsEntry& entry : header.entries) {
+    entries.push_back({entry.name, std::string(DTypeName(entry.dtype)),
+                       entry.shape, entry.begin, entry.end});
+  }
+  return entries;
+}
+
+std::vector<OutputAudit::Entry> OutputAudit::GgufEntries(
+    const StoredFile& stored) const {
+  std::vector<Entry> entries;
+  for (const GgufTensor& tensor : ReadGgufHeader(stored.file).tensors) {
+    entries.push_back({tensor.name, std::string(FactsOf(tensor.type).name),
+                       tensor.shape, tensor.offset,
+                       tensor.offset + tensor.bytes});
+  }
+  return entries;
+}
+
 void OutputAudit::ReadWeightHeader(StoredFile& stored) {
   const std::string& name = stored.expected->name;
+  const bool gguf = IsGgufName(name);
   try {
-    uint64_t length = 0;
-    stored.file.ReadAt(0, std::as_writable_bytes(std::span(&length, 1)));
-    if (length > kMaxSafetensorsHeaderBytes) {
-      Fail(ErrorKind::kCorrupt, "found a header of {} bytes", length);
-    }
-    std::string text(length, '\0');
-    stored.file.ReadAt(8, std::as_writable_bytes(std::span(text)));
-    stored.header = ParseSafetensorsHeader(text, stored.expected->bytes, name);
+    stored.entries = gguf ? GgufEntries(stored) : SafetensorsEntries(stored);
   } catch (const Error& error) {
-    Add(name, "header", error.what(), "a valid safetensors header");
+    Add(name, "header", error.what(),
+        gguf ? "a valid GGUF header" : "a valid safetensors header");
   }
   std::vector<ByteRange> ranges;
-  for (const SafetensorsEntry& entry : stored.header.entries) {
+  for (const Entry& entry : stored.entries) {
     ranges.push_back({entry.begin, entry.end});
   }
   stored.hashes = std::make_unique<TensorHashes>(std::move(ranges));
@@ -157,7 +186,8 @@ void OutputAudit::CheckFinite() {
   ParallelFor(tensors_.size(), threads_, [&](uint64_t item, int) {
     const ExpectedTensor& tensor = tensors_[item];
     if (tensor.plain || tensor.dtype == DType::kU32 || !tensor.whole()) return;
-    counts[item] = CountNonfinite(tensor.stored->file, tensor.place());
+    counts[item] = CountNonfinite(tensor.stored->file, tensor.dtype,
+                                  tensor.place().begin, tensor.place().end);
   });
   for (size_t i = 0; i < tensors_.size(); ++i) {
     const ExpectedTensor& tensor = tensors_[i];

@@ -83,6 +83,7 @@ void OutputAudit::CheckConfigEntries(const Json& quantization) {
 }
 
 void OutputAudit::CheckConfig() {
+  if (record_.target == "gguf") return;  // all is in the weight files
   const auto config = ReadStoredJson(kConfigName);
   if (!config) return;
   const Json quantization = config->value("quantization", Json());
@@ -99,6 +100,7 @@ void OutputAudit::CheckConfig() {
 }
 
 void OutputAudit::CheckIndex() {
+  if (record_.target == "gguf") return;
   const auto index = ReadStoredJson(kIndexName);
   if (!index) return;
   const Json map = index->value("weight_map", Json());
@@ -113,7 +115,7 @@ void OutputAudit::CheckIndex() {
     }
   }
   for (const auto& stored : files_) {
-    for (const auto& entry : stored->header.entries) bytes += entry.bytes();
+    for (const auto& entry : stored->entries) bytes += entry.bytes();
   }
   const Json total =
       metadata.is_object() ? metadata.value("total_size", Json()) : Json();

@@ -10,8 +10,9 @@ namespace {
 
 constexpr char kPlanName[] = "plan.json";
 
-std::string TensorText(DType dtype, const std::vector<uint64_t>& shape) {
-  return fmt::format("{} [{}]", DTypeName(dtype), fmt::join(shape, ", "));
+std::string TensorText(std::string_view type,
+                       const std::vector<uint64_t>& shape) {
+  return fmt::format("{} [{}]", type, fmt::join(shape, ", "));
 }
 
 bool NearlyEqual(double a, double b, double tolerance) {
@@ -50,10 +51,11 @@ void OutputAudit::ExpectUnit(size_t index, const Record::UnitError& unit) {
   const auto hash = [&](size_t part) {
     return part < unit.xxh3.size() ? unit.xxh3[part] : 0;
   };
-  const auto expect = [&](const char* suffix, DType dtype, uint64_t cols,
-                          size_t part) {
+  const auto expect = [&](const char* suffix, std::string_view type,
+                          DType dtype, uint64_t cols, size_t part) {
     ExpectedTensor tensor;
     tensor.name = unit.unit + suffix;
+    tensor.type = type;
     tensor.dtype = dtype;
     tensor.shape = unit.shape;
     tensor.shape.back() = cols;
@@ -63,15 +65,27 @@ void OutputAudit::ExpectUnit(size_t index, const Record::UnitError& unit) {
     tensors_.push_back(std::move(tensor));
   };
   const uint64_t cols = unit.shape.back();
-  if (scheme.kind == SchemeKind::kFloat) {
-    expect(".weight", unit.dtype, cols, 0);
-    return;
+  const std::string_view kept = DTypeName(unit.dtype);
+  switch (scheme.kind) {
+    case SchemeKind::kFloat:
+      expect(".weight", kept, unit.dtype, cols, 0);
+      return;
+    case SchemeKind::kBlocks:
+      expect(".weight", FactsOf(scheme.type).name, DType::kU32, cols, 0);
+      return;
+    case SchemeKind::kAffine: {
+      const auto bits = static_cast<uint64_t>(scheme.bits);
+      const auto group = static_cast<uint64_t>(scheme.group_size);
+      expect(".weight", DTypeName(DType::kU32), DType::kU32, cols * bits / 32,
+             0);
+      expect(".scales", kept, unit.dtype, cols / group, 1);
+      expect(".biases", kept, unit.dtype, cols / group, 2);
+      return;
+    }
+    case SchemeKind::kInt:
+      Add(kPlanName, unit.unit, SchemeLabel(scheme),
+          "a scheme that can be audited");
   }
-  const auto bits = static_cast<uint64_t>(scheme.bits);
-  const auto group = static_cast<uint64_t>(scheme.group_size);
-  expect(".weight", DType::kU32, cols * bits / 32, 0);
-  expect(".scales", unit.dtype, cols / group, 1);
-  expect(".biases", unit.dtype, cols / group, 2);
 }
 
 void OutputAudit::ExpectTensors() {
@@ -127,6 +141,7 @@ void OutputAudit::ExpectTensors() {
     const auto& plain = record_.plain[i];
     ExpectedTensor tensor;
     tensor.name = plain.name;
+    tensor.type = DTypeName(plain.dtype);
     tensor.dtype = plain.dtype;
     tensor.shape = plain.shape;
     tensor.xxh3 = plain.xxh3;
@@ -142,7 +157,7 @@ void OutputAudit::ExpectTensors() {
 
 void OutputAudit::CheckMatch(ExpectedTensor& tensor, StoredFile& stored,
                              size_t entry) {
-  const SafetensorsEntry& found = stored.header.entries[entry];
+  const Entry& found = stored.entries[entry];
   if (tensor.stored != nullptr) {
     Add(stored.expected->name, found.name, "a second tensor of this name",
         fmt::format("only that in {}", tensor.stored->expected->name));
@@ -154,8 +169,8 @@ void OutputAudit::CheckMatch(ExpectedTensor& tensor, StoredFile& stored,
 
 void OutputAudit::MatchTensors() {
   for (const auto& stored : files_) {
-    for (size_t i = 0; i < stored->header.entries.size(); ++i) {
-      const std::string& name = stored->header.entries[i].name;
+    for (size_t i = 0; i < stored->entries.size(); ++i) {
+      const std::string& name = stored->entries[i].name;
       found_.emplace(name, stored.get());
       const auto expected = tensor_by_name_.find(name);
       if (expected == tensor_by_name_.end()) {
@@ -167,16 +182,16 @@ void OutputAudit::MatchTensors() {
     }
   }
   for (ExpectedTensor& tensor : tensors_) {
-    const std::string expected = TensorText(tensor.dtype, tensor.shape);
+    const std::string expected = TensorText(tensor.type, tensor.shape);
     if (tensor.stored == nullptr) {
       Add("model.safetensors.index.json", tensor.name,
           "no such tensor in any file", expected);
       continue;
     }
-    const SafetensorsEntry& found = tensor.place();
-    if (found.dtype != tensor.dtype || found.shape != tensor.shape) {
+    const Entry& found = tensor.place();
+    if (found.type != tensor.type || found.shape != tensor.shape) {
       Add(tensor.stored->expected->name, tensor.name,
-          TensorText(found.dtype, found.shape), expected);
+          TensorText(found.type, found.shape), expected);
       tensor.stored = nullptr;
     }
   }
@@ -187,9 +202,9 @@ void OutputAudit::CheckTotals() {
   bool complete = true;
   for (const auto& stored : files_) {
     if (!stored->hashes) continue;  // not a weight file
-    complete = complete && !stored->header.entries.empty();
+    complete = complete && !stored->entries.empty();
     file_bytes += stored->file.size_bytes();
-    for (const auto& entry : stored->header.entries) bytes += entry.bytes();
+    for (const auto& entry : stored->entries) bytes += entry.bytes();
   }
   if (plan_->totals.file_bytes != file_bytes) {
     Add(kPlanName, "totals.file_bytes",

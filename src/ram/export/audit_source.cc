@@ -6,11 +6,13 @@
 #include "ram/base/digest.h"
 #include "ram/base/error.h"
 #include "ram/base/parallel.h"
+#include "ram/export/head_rows.h"
 #include "ram/export/output_audit.h"
 #include "ram/export/slice_reader.h"
 #include "ram/export/slices.h"
 #include "ram/export/sums.h"
 #include "ram/quantization/affine.h"
+#include "ram/quantization/gguf_blocks.h"
 #include "ram/tensor/convert.h"
 
 namespace ram {
@@ -20,17 +22,17 @@ namespace {
 struct Worker {
   SliceReader reader;
   std::vector<std::byte> parts[3];
+  std::vector<std::byte> unpaired;
   std::vector<float> decoded;
 };
 
 // `bytes` bytes of a stored tensor from `offset` on.
-std::span<const std::byte> ReadPart(const File& file,
-                                    const SafetensorsEntry& entry,
+std::span<const std::byte> ReadPart(const File& file, uint64_t begin,
                                     uint64_t offset, uint64_t bytes,
                                     std::vector<std::byte>& buffer) {
   if (buffer.size() < bytes) buffer.resize(bytes);
   const auto part = std::span(buffer).first(bytes);
-  file.ReadAt(entry.begin + offset, part);
+  file.ReadAt(begin + offset, part);
   return part;
 }
 
@@ -139,9 +141,10 @@ FiniteSums OutputAudit::SourceComparison::CompareUnit(const Slice& slice,
                                                       Worker& worker) {
   const ExpectedTensor* tensors = units_[slice.index];
   const Scheme& scheme = schemes_[slice.index];
-  const DType kept = layout_.units[slice.index].kept_dtype;
+  const Unit& unit = layout_.units[slice.index];
+  const DType kept = unit.kept_dtype;
   const auto read = [&](size_t part, uint64_t row_bytes) {
-    return ReadPart(tensors[part].stored->file, tensors[part].place(),
+    return ReadPart(tensors[part].stored->file, tensors[part].place().begin,
                     slice.stacked_row * row_bytes, slice.rows * row_bytes,
                     worker.parts[part]);
   };
@@ -157,7 +160,16 @@ FiniteSums OutputAudit::SourceComparison::CompareUnit(const Slice& slice,
                   read(1, scale_bytes), read(2, scale_bytes)},
                  slice.cols, decoded);
   } else {
-    ToFloat(kept, read(0, slice.cols * DTypeBytes(kept)).data(), decoded);
+    const bool blocks = scheme.kind == SchemeKind::kBlocks;
+    const uint64_t row_bytes = blocks ? SchemeBytes(scheme, 1, slice.cols)
+                                      : slice.cols * DTypeBytes(kept);
+    const auto rows = OutOfPairs(unit.head_rows, row_bytes, read(0, row_bytes),
+                                 worker.unpaired);
+    if (blocks) {
+      DecodeBlocks(scheme.type, rows.data(), decoded);
+    } else {
+      ToFloat(kept, rows.data(), decoded);
+    }
   }
   return SumFinite(weights, decoded);
 }
@@ -166,10 +178,13 @@ void OutputAudit::SourceComparison::ComparePlain(const Slice& slice,
                                                  Worker& worker) {
   const ExpectedTensor& tensor = *plain_[slice.index];
   const auto expected = worker.reader.ReadPlain(slice);
-  const auto stored = ReadPart(
-      tensor.stored->file, tensor.place(),
-      slice.row * slice.cols * DTypeBytes(layout_.plain[slice.index].dtype),
-      expected.size(), worker.parts[0]);
+  const PlainTensor& plain = layout_.plain[slice.index];
+  const uint64_t row_bytes = slice.cols * DTypeBytes(plain.dtype);
+  const auto stored = OutOfPairs(
+      plain.head_rows, row_bytes,
+      ReadPart(tensor.stored->file, tensor.place().begin, slice.row * row_bytes,
+               expected.size(), worker.parts[0]),
+      worker.unpaired);
   if (!std::equal(expected.begin(), expected.end(), stored.begin())) {
     plain_differs_[slice.index] = true;
   }
@@ -248,7 +263,7 @@ void OutputAudit::SourceComparison::Run() {
   std::vector<Worker> workers;
   for (int i = 0; i < audit_.threads_; ++i) {
     workers.push_back(
-        {SliceReader(source_, layout_, slices_.max_weights()), {}, {}});
+        {SliceReader(source_, layout_, slices_.max_weights()), {}, {}, {}});
   }
   uint64_t bytes = 0;
   for (uint64_t item = 0; item < slices_.size(); ++item) {

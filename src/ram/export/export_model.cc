@@ -13,11 +13,13 @@
 #include "ram/checkpoint/nonfinite.h"
 #include "ram/container/gguf.h"
 #include "ram/export/digest_chains.h"
+#include "ram/export/head_rows.h"
 #include "ram/export/slice_reader.h"
 #include "ram/export/slices.h"
 #include "ram/export/sums.h"
 #include "ram/export/weight_files.h"
 #include "ram/quantization/affine.h"
+#include "ram/quantization/gguf_encode.h"
 #include "ram/tensor/convert.h"
 #include "ram/tokenizer/gguf_tokenizer_files.h"
 
@@ -27,7 +29,7 @@ namespace {
 // The buffers of one thread.
 struct Worker {
   SliceReader reader;
-  std::vector<std::byte> codes, scales, biases;
+  std::vector<std::byte> codes, scales, biases, paired;
   std::vector<float> decoded;
 };
 
@@ -56,7 +58,11 @@ class Exporter {
  private:
   void AddInputChains();
   void WriteSlice(uint64_t item, Worker& worker);
+  FiniteSums WriteUnit(const Slice& slice, std::span<const float> weights,
+                       Worker& worker);
   FiniteSums WriteAffine(const Slice& slice, std::span<const float> weights,
+                         Worker& worker);
+  FiniteSums WriteBlocks(const Slice& slice, std::span<const float> weights,
                          Worker& worker);
   FiniteSums WriteKept(const Slice& slice, std::span<const float> weights,
                        Worker& worker);
@@ -138,6 +144,29 @@ FiniteSums Exporter::WriteAffine(const Slice& slice,
   return sums;
 }
 
+FiniteSums Exporter::WriteBlocks(const Slice& slice,
+                                 std::span<const float> weights,
+                                 Worker& worker) {
+  const Unit& unit = layout_.units[slice.index];
+  const Scheme& scheme = schemes_[slice.index];
+  const bool fast = plan_.units[slice.index].encoder == Encoder::kFast;
+  const uint64_t row_bytes = SchemeBytes(scheme, 1, slice.cols);
+  const uint64_t bytes = slice.rows * row_bytes;
+  if (worker.codes.size() < bytes) worker.codes.resize(bytes);
+  FiniteSums sums;
+  sums.squared_norm = SumOfSquares(weights);
+  CheckFinite(slice, weights, sums);
+  sums.squared_error =
+      EncodeBlocks(scheme.type, fast ? BlockEffort::kFast : BlockEffort::kBest,
+                   weights, slice.cols, {}, worker.codes.data());
+  CheckFinite(slice, weights, sums);
+  files_.WriteUnit(
+      slice.index, 0, slice.stacked_row * row_bytes,
+      InPairs(unit.head_rows, row_bytes, std::span(worker.codes).first(bytes),
+              worker.paired));
+  return sums;
+}
+
 FiniteSums Exporter::WriteKept(const Slice& slice,
                                std::span<const float> weights, Worker& worker) {
   const Unit& unit = layout_.units[slice.index];
@@ -149,24 +178,40 @@ FiniteSums Exporter::WriteKept(const Slice& slice,
   ToFloat(unit.kept_dtype, kept.data(), decoded);
   const FiniteSums sums = SumFinite(weights, decoded);
   CheckFinite(slice, weights, sums);
-  files_.WriteUnit(slice.index, 0,
-                   slice.stacked_row * slice.cols * DTypeBytes(unit.kept_dtype),
-                   kept);
+  const uint64_t row_bytes = slice.cols * DTypeBytes(unit.kept_dtype);
+  files_.WriteUnit(slice.index, 0, slice.stacked_row * row_bytes,
+                   InPairs(unit.head_rows, row_bytes, kept, worker.paired));
   return sums;
+}
+
+FiniteSums Exporter::WriteUnit(const Slice& slice,
+                               std::span<const float> weights, Worker& worker) {
+  const SchemeKind kind = schemes_[slice.index].kind;
+  switch (kind) {
+    case SchemeKind::kAffine:
+      return WriteAffine(slice, weights, worker);
+    case SchemeKind::kBlocks:
+      return WriteBlocks(slice, weights, worker);
+    case SchemeKind::kFloat:
+      return WriteKept(slice, weights, worker);
+    case SchemeKind::kInt:
+      break;
+  }
+  Fail(ErrorKind::kUnsupported, "{}: found a scheme of kind {} to be written",
+       layout_.units[slice.index].name, SchemeKindName(kind));
 }
 
 void Exporter::WriteSlice(uint64_t item, Worker& worker) {
   const Slice slice = slices_[item];
   if (slice.plain) {
     const PlainTensor& plain = layout_.plain[slice.index];
-    files_.WritePlain(slice.index,
-                      slice.row * slice.cols * DTypeBytes(plain.dtype),
-                      worker.reader.ReadPlain(slice));
+    const uint64_t row_bytes = slice.cols * DTypeBytes(plain.dtype);
+    files_.WritePlain(slice.index, slice.row * row_bytes,
+                      InPairs(plain.head_rows, row_bytes,
+                              worker.reader.ReadPlain(slice), worker.paired));
   } else {
     const auto weights = worker.reader.ReadWeights(slice);
-    sums_[item] = schemes_[slice.index].kind == SchemeKind::kAffine
-                      ? WriteAffine(slice, weights, worker)
-                      : WriteKept(slice, weights, worker);
+    sums_[item] = WriteUnit(slice, weights, worker);
   }
   const uint32_t tensor = slice.plain ? layout_.plain[slice.index].tensor
                                       : model_.matrices[slice.matrix].tensor;
@@ -189,6 +234,7 @@ void Exporter::WriteWeights() {
   std::vector<Worker> workers;
   for (int i = 0; i < threads; ++i) {
     workers.push_back({SliceReader(checkpoint_, layout_, slices_.max_weights()),
+                       {},
                        {},
                        {},
                        {},
@@ -284,6 +330,16 @@ std::map<std::string, std::string> GgufCompanions(
   }
 }
 
+void WriteCompanions(const Checkpoint& checkpoint, ExportResult& result,
+                     OutputDirectory& out) {
+  for (const std::string& name : checkpoint.CompanionFiles()) {
+    WriteText(name, ReadTextFile(checkpoint.path() / name), out, result.record);
+  }
+  for (const auto& [name, text] : GgufCompanions(checkpoint, result.notes)) {
+    WriteText(name, text, out, result.record);
+  }
+}
+
 }  // namespace
 
 ExportResult ExportModel(const Checkpoint& checkpoint, const Target& target,
@@ -294,20 +350,18 @@ ExportResult ExportModel(const Checkpoint& checkpoint, const Target& target,
   exporter.WriteWeights();
   ExportResult result = exporter.Result();
   Record& record = result.record;
-  WriteText("model.safetensors.index.json",
-            IndexText(exporter.files().layouts(), layout), out, record);
-  WriteText("config.json",
-            target.ConfigText(checkpoint.model(), layout, exporter.schemes()),
-            out, record);
+  const bool beside = target.format() == OutputFormat::kSafetensors;
+  if (beside) {
+    WriteText("model.safetensors.index.json",
+              IndexText(exporter.files().layouts(), layout), out, record);
+    WriteText("config.json",
+              target.ConfigText(checkpoint.model(), layout, exporter.schemes()),
+              out, record);
+  }
   const std::string plan_text = PlanToJson(plan);
   WriteText("plan.json", plan_text, out, record);
   record.plan_sha256 = Sha256Hex(plan_text);
-  for (const std::string& name : checkpoint.CompanionFiles()) {
-    WriteText(name, ReadTextFile(checkpoint.path() / name), out, record);
-  }
-  for (const auto& [name, text] : GgufCompanions(checkpoint, result.notes)) {
-    WriteText(name, text, out, record);
-  }
+  if (beside) WriteCompanions(checkpoint, result, out);
   checkpoint.CheckUnchanged();
   return result;
 }

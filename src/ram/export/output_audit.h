@@ -11,7 +11,6 @@
 
 #include "ram/allocation/plan.h"
 #include "ram/base/file.h"
-#include "ram/container/safetensors.h"
 #include "ram/export/audit.h"
 #include "ram/export/digest_chains.h"
 #include "ram/export/record.h"
@@ -32,17 +31,28 @@ class OutputAudit {
   AuditResult Run();
 
  private:
+  // A tensor that the header of a weight file names.
+  struct Entry {
+    std::string name;
+    std::string type;  // "BF16", "U32", "Q4_K"
+    std::vector<uint64_t> shape;
+    uint64_t begin = 0;
+    uint64_t end = 0;
+
+    uint64_t bytes() const { return end - begin; }
+  };
   // A file that ram.json lists and that is there.
   struct StoredFile {
     const ExportedFile* expected = nullptr;
     File file;
-    SafetensorsHeader header;  // weight files only
+    std::vector<Entry> entries;  // weight files only
     std::unique_ptr<TensorHashes> hashes;
   };
   // A tensor that plan and record call for.
   struct ExpectedTensor {
     std::string name;
-    DType dtype = DType::kU32;
+    std::string type;
+    DType dtype = DType::kU32;  // that of `type`; kU32 for codes and blocks
     std::vector<uint64_t> shape;
     uint64_t xxh3 = 0;
     // Index into the plan's units, or the record's plain tensors.
@@ -53,9 +63,7 @@ class OutputAudit {
     StoredFile* stored = nullptr;
     size_t entry = 0;
 
-    const SafetensorsEntry& place() const {
-      return stored->header.entries[entry];
-    }
+    const Entry& place() const { return stored->entries[entry]; }
     // Whether all its bytes are there.
     bool whole() const {
       return stored != nullptr && place().end <= stored->file.size_bytes();
@@ -68,6 +76,8 @@ class OutputAudit {
   void OpenFiles();
   void FindStrayFiles();
   void ReadWeightHeader(StoredFile& stored);
+  std::vector<Entry> SafetensorsEntries(const StoredFile& stored) const;
+  std::vector<Entry> GgufEntries(const StoredFile& stored) const;
   void CheckDigests();
   void CheckTensorHashes();
   void CheckFinite();

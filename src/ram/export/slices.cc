@@ -8,8 +8,11 @@
 namespace ram {
 namespace {
 
-uint64_t RowsPerSlice(uint64_t cols) {
-  return std::max<uint64_t>(1, kSliceWeights / std::max<uint64_t>(1, cols));
+uint64_t RowsPerSlice(uint64_t cols, uint64_t head_rows) {
+  const uint64_t rows =
+      std::max<uint64_t>(1, kSliceWeights / std::max<uint64_t>(1, cols));
+  if (head_rows == 0) return rows;
+  return std::max(head_rows, rows / head_rows * head_rows);
 }
 
 }  // namespace
@@ -27,14 +30,15 @@ SliceList::SliceList(const Model& model, const TargetLayout& layout) {
     uint64_t stacked_row = 0;
     for (uint32_t member : layout.units[u].members) {
       const Matrix& matrix = model.matrices[member];
-      jobs_.push_back(
-          {0, matrix.rows, matrix.cols, stacked_row, u, member, false});
+      jobs_.push_back({0, matrix.rows, matrix.cols, stacked_row, u, member,
+                       false, layout.units[u].head_rows});
       stacked_row += matrix.rows;
     }
   }
   for (uint32_t p = 0; p < layout.plain.size(); ++p) {
     const PlainShape shape = ShapeOfPlain(model, layout.plain[p]);
-    jobs_.push_back({0, shape.rows, shape.cols, 0, p, 0, true});
+    jobs_.push_back(
+        {0, shape.rows, shape.cols, 0, p, 0, true, layout.plain[p].head_rows});
   }
   const auto position = [&](const Job& job) {
     const uint32_t tensor = job.plain ? layout.plain[job.index].tensor
@@ -46,7 +50,7 @@ SliceList::SliceList(const Model& model, const TargetLayout& layout) {
     return position(a) < position(b);
   });
   for (Job& job : jobs_) {
-    const uint64_t step = RowsPerSlice(job.cols);
+    const uint64_t step = RowsPerSlice(job.cols, job.head_rows);
     job.first_item = size_;
     size_ += CeilDiv(job.rows, step);
     max_weights_ = std::max(max_weights_, std::min(step, job.rows) * job.cols);
@@ -59,7 +63,7 @@ Slice SliceList::operator[](uint64_t item) const {
       jobs_.begin(), jobs_.end(), item,
       [](uint64_t wanted, const Job& job) { return wanted < job.first_item; });
   const Job& job = *std::prev(next);
-  const uint64_t step = RowsPerSlice(job.cols);
+  const uint64_t step = RowsPerSlice(job.cols, job.head_rows);
   Slice slice;
   slice.plain = job.plain;
   slice.index = job.index;

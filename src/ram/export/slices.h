@@ -54,6 +54,7 @@ class SliceList {
     uint32_t index = 0;
     uint32_t matrix = 0;
     bool plain = false;
+    uint64_t head_rows = 0;  // a slice holds whole heads
   };
   std::vector<Job> jobs_;
   uint64_t size_ = 0;

@@ -20,7 +20,7 @@ bool NeedsAnalysis(const CompressOptions& options) {
   return options.allocate.policy != Policy::kUniform || options.allow_nonfinite;
 }
 
-AnalyzeOptions AnalysisFor(const CompressOptions& options) {
+AnalyzeOptions AnalysisFor(const CompressOptions& options, SchemeKind kind) {
   AnalyzeOptions analyze;
   analyze.seed = options.seed;
   analyze.threads = options.threads;
@@ -28,8 +28,13 @@ AnalyzeOptions AnalysisFor(const CompressOptions& options) {
   analyze.spectra = PolicyNeedsSpectra(options.allocate.policy)
                         ? Spectra::kTop
                         : Spectra::kNone;
-  analyze.search = options.allocate.policy == Policy::kOptimal &&
-                   options.allocate.encoder != Encoder::kMinMax;
+  const bool measured = options.allocate.policy == Policy::kOptimal;
+  analyze.search = measured && options.allocate.encoder != Encoder::kMinMax;
+  analyze.affine = kind == SchemeKind::kAffine;
+  analyze.blocks = kind == SchemeKind::kBlocks && measured;
+  analyze.fast_blocks = options.allocate.encoder == Encoder::kFast;
+  analyze.every_block_type = false;
+  analyze.ints = kind == SchemeKind::kInt && measured;
   analyze.allow_nonfinite = options.allow_nonfinite;
   return analyze;
 }
@@ -46,7 +51,8 @@ Decision Decide(const Checkpoint& checkpoint, const Target& target,
   if (options.plan) return {ReadPlan(*options.plan), ""};
   const bool analyzed = NeedsAnalysis(options);
   const Manifest manifest =
-      analyzed ? Analyze(checkpoint, AnalysisFor(options), nullptr, progress)
+      analyzed ? Analyze(checkpoint, AnalysisFor(options, target.kind()),
+                         nullptr, progress)
                : ManifestOfShapes(checkpoint);
   result.analyze_seconds = watch.Lap();
   Decision decision;

@@ -23,6 +23,42 @@ TEST(SchemeTest, OtherSchemesHaveNoIndex) {
   EXPECT_EQ(AffineSchemeIndex(Affine(4, 48)), -1);
 }
 
+TEST(SchemeTest, EverySchemeHasAPlaceOfItsOwn) {
+  for (int i = 0; i < kSchemeCount; ++i) {
+    EXPECT_EQ(SchemeIndex(SchemeAt(i)), i) << SchemeLabel(SchemeAt(i));
+  }
+  EXPECT_EQ(SchemeIndex(kFloat16Scheme), -1);
+  EXPECT_EQ(SchemeIndex(SignedInt(4, 64)), -1);
+  EXPECT_EQ(SchemeIndex({SchemeKind::kBlocks, 5, 256, GgmlType::kQ4_K}), -1);
+}
+
+TEST(SchemeTest, BlocksTakeTheBytesOfGgml) {
+  EXPECT_EQ(SchemeBytes(Blocks(GgmlType::kQ4_K), 2, 512), 4u * 144);
+  EXPECT_EQ(SchemeBytes(Blocks(GgmlType::kQ8_0), 1, 64), 2u * 34);
+  EXPECT_TRUE(SchemeFits(Blocks(GgmlType::kIQ4_NL), 96));
+  EXPECT_FALSE(SchemeFits(Blocks(GgmlType::kIQ4_XS), 96));
+}
+
+TEST(SchemeTest, IntsTakeAScaleOfSixteenBitsAGroup) {
+  EXPECT_EQ(SchemeBytes(SignedInt(4, 128), 3, 256), 3u * (256 / 2 + 2 * 2));
+  EXPECT_EQ(SchemeBytes(SignedInt(3, 32), 1, 32), 12u + 2);
+}
+
+TEST(SchemeTest, NamesBlocksAsGgmlDoes) {
+  EXPECT_EQ(SchemeLabel(Blocks(GgmlType::kIQ4_XS)), "IQ4_XS");
+  EXPECT_EQ(ParseBlockType("q4_k"), GgmlType::kQ4_K);
+  EXPECT_EQ(ParseBlockType("Q8_0"), GgmlType::kQ8_0);
+  EXPECT_EQ(ParseBlockType("F16"), std::nullopt);
+  EXPECT_EQ(ParseBlockType("IQ2_XS"), std::nullopt);
+}
+
+TEST(SchemeTest, BlocksHaveNoRoundingOfTheRuntimesOwn) {
+  EXPECT_FALSE(EncoderFits(Encoder::kMinMax, SchemeKind::kBlocks));
+  EXPECT_TRUE(EncoderFits(Encoder::kFast, SchemeKind::kBlocks));
+  EXPECT_FALSE(EncoderFits(Encoder::kFast, SchemeKind::kAffine));
+  EXPECT_TRUE(EncoderFits(Encoder::kMinMax, SchemeKind::kInt));
+}
+
 TEST(SchemeTest, NamesKinds) {
   EXPECT_EQ(SchemeKindName(SchemeKind::kAffine), "affine");
   EXPECT_EQ(SchemeKindName(SchemeKind::kFloat), "float");

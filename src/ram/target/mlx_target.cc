@@ -5,7 +5,6 @@
 #include <unordered_map>
 
 #include "ram/base/error.h"
-#include "ram/target/affine_files.h"
 #include "ram/target/mlx_family.h"
 #include "ram/target/quantization_config.h"
 #include "ram/target/target_units.h"
@@ -171,16 +170,6 @@ TargetLayout MlxTarget::Describe(const Model& model) const {
   }
   SplitTensors(family, model, layout);
   return layout;
-}
-
-std::vector<OutputFileLayout> MlxTarget::LayOutFiles(
-    const TargetLayout& layout, std::span<const Scheme> schemes) const {
-  return LayOutAffineFiles(layout, schemes);
-}
-
-uint64_t MlxTarget::FileBytes(const TargetLayout& layout,
-                              std::span<const Scheme> schemes) const {
-  return AffineFileBytes(layout, schemes);
 }
 
 std::string MlxTarget::ConfigText(const Model& model,

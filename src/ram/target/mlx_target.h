@@ -3,19 +3,14 @@
 // MultiLinear); names are those its own `sanitize` produces.
 #pragma once
 
-#include "ram/target/target.h"
+#include "ram/target/affine_target.h"
 
 namespace ram {
 
-class MlxTarget final : public Target {
+class MlxTarget final : public AffineTarget {
  public:
   std::string_view name() const override { return "mlx"; }
   TargetLayout Describe(const Model& model) const override;
-  std::vector<OutputFileLayout> LayOutFiles(
-      const TargetLayout& layout,
-      std::span<const Scheme> schemes) const override;
-  uint64_t FileBytes(const TargetLayout& layout,
-                     std::span<const Scheme> schemes) const override;
   std::string ConfigText(const Model& model, const TargetLayout& layout,
                          std::span<const Scheme> schemes) const override;
 };

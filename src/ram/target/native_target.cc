@@ -1,6 +1,5 @@
 #include "ram/target/native_target.h"
 
-#include "ram/target/affine_files.h"
 #include "ram/target/quantization_config.h"
 #include "ram/target/target_units.h"
 
@@ -29,16 +28,6 @@ TargetLayout NativeTarget::Describe(const Model& model) const {
     }
   }
   return layout;
-}
-
-std::vector<OutputFileLayout> NativeTarget::LayOutFiles(
-    const TargetLayout& layout, std::span<const Scheme> schemes) const {
-  return LayOutAffineFiles(layout, schemes);
-}
-
-uint64_t NativeTarget::FileBytes(const TargetLayout& layout,
-                                 std::span<const Scheme> schemes) const {
-  return AffineFileBytes(layout, schemes);
 }
 
 std::string NativeTarget::ConfigText(const Model& model,

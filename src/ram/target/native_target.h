@@ -2,19 +2,14 @@
 // (docs/native.md). Nothing is dropped but what no runtime ever reads.
 #pragma once
 
-#include "ram/target/target.h"
+#include "ram/target/affine_target.h"
 
 namespace ram {
 
-class NativeTarget final : public Target {
+class NativeTarget final : public AffineTarget {
  public:
   std::string_view name() const override { return "native"; }
   TargetLayout Describe(const Model& model) const override;
-  std::vector<OutputFileLayout> LayOutFiles(
-      const TargetLayout& layout,
-      std::span<const Scheme> schemes) const override;
-  uint64_t FileBytes(const TargetLayout& layout,
-                     std::span<const Scheme> schemes) const override;
   std::string ConfigText(const Model& model, const TargetLayout& layout,
                          std::span<const Scheme> schemes) const override;
 };

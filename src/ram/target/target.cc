@@ -18,6 +18,16 @@ const Target& FindTarget(std::string_view name) {
   Fail(ErrorKind::kUsage, "target: found '{}', expected mlx or native", name);
 }
 
+std::string SchemesText(const Target& target) {
+  const std::span<const Scheme> schemes = target.Schemes();
+  std::string text;
+  for (size_t i = 0; i < schemes.size(); ++i) {
+    if (i > 0) text += i + 1 == schemes.size() ? " or " : ", ";
+    text += SchemeLabel(schemes[i]);
+  }
+  return text;
+}
+
 uint64_t TotalFileBytes(std::span<const OutputFileLayout> files) {
   uint64_t bytes = 0;
   for (const OutputFileLayout& file : files) bytes += file.file_bytes;

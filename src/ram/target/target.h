@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -28,9 +29,12 @@ struct Unit {
   std::string role;
   int layer = -1;
   DType kept_dtype = DType::kBF16;  // of 16-bit weights and of scales
-  std::vector<Scheme> legal;        // ascending bits, then descending group
-                                    // size; the last is always 16-bit float
+  std::vector<Scheme> legal;        // ascending bits, then ascending bytes; the
+                                    // last is always 16-bit float
   uint32_t first_tensor = 0;        // Model::tensors: where it begins
+  // Rows of each head in llama.cpp's rotary order (Storage::head_rows); 0: as
+  // they are.
+  uint64_t head_rows = 0;
 
   uint64_t weights() const { return rows * cols; }
   uint64_t bytes(const Scheme& scheme) const {
@@ -50,6 +54,7 @@ struct PlainTensor {
     kMoveAxis21,
     kAddOne
   } change = Change::kNone;
+  uint64_t head_rows = 0;  // as Unit's, of a bias
 };
 
 struct DroppedTensor {
@@ -61,15 +66,22 @@ struct TargetLayout {
   std::vector<Unit> units;         // in the order of their first member
   std::vector<PlainTensor> plain;  // in the order of their tensors
   std::vector<DroppedTensor> dropped;
+  // GGUF's key-value pairs, serialised, and how many they are. Whoever knows
+  // the tokenizer adds them to what Describe returns; sizes need the number of
+  // bytes alone.
+  std::string metadata;
+  uint64_t metadata_bytes = 0;
+  uint64_t metadata_pairs = 0;
 };
 
 // A tensor in an output file.
 struct StoredTensor {
+  // kWeight: 16-bit floats, or blocks.
   enum class Kind : uint8_t { kCodes, kScales, kBiases, kWeight, kPlain };
   std::string name;
   Kind kind;
   uint32_t index;  // of the unit, or of the plain tensor
-  DType dtype;
+  DType dtype;     // of blocks: unused
   std::vector<uint64_t> shape;
   uint64_t offset = 0;  // absolute, in its file
   uint64_t bytes = 0;
@@ -82,10 +94,34 @@ struct OutputFileLayout {
   uint64_t file_bytes = 0;
 };
 
+// What the weight files of a target are.
+enum class OutputFormat : uint8_t {
+  kSafetensors,  // with config.json, an index and the tokenizer beside them
+  kGguf,         // with everything inside
+};
+
 class Target {
  public:
   virtual ~Target() = default;
   virtual std::string_view name() const = 0;
+  virtual OutputFormat format() const = 0;
+
+  // What its units hold where they are not left at 16 bits.
+  virtual SchemeKind kind() const = 0;
+  // Every scheme that some unit can hold, but for 16 bits; ascending bits, then
+  // bytes.
+  virtual std::span<const Scheme> Schemes() const = 0;
+  // What "BITS bits in groups of GROUP" means here, `bits` under 16; without a
+  // group, the target's own. nullopt for what it cannot hold.
+  virtual std::optional<Scheme> SchemeOf(
+      int bits, std::optional<int> group_size) const = 0;
+  // `wanted`, one of Schemes(), if the unit can hold it; else what stands in
+  // for it there, at last 16 bits.
+  virtual Scheme Closest(const Unit& unit, const Scheme& wanted) const = 0;
+  // How `uniform` chooses codes here: as the runtime's own converter, where we
+  // do that too.
+  virtual Encoder UniformEncoder() const = 0;
+
   // Throws kUnsupported when the runtime cannot hold this model at all.
   virtual TargetLayout Describe(const Model& model) const = 0;
   // Every weight file, to the byte, for one scheme per unit.
@@ -94,10 +130,13 @@ class Target {
   // Their bytes together, headers included, without laying them out.
   virtual uint64_t FileBytes(const TargetLayout& layout,
                              std::span<const Scheme> schemes) const = 0;
-  // config.json of the output, from the source's.
+  // config.json of the output, from the source's; of kSafetensors.
   virtual std::string ConfigText(const Model& model, const TargetLayout& layout,
                                  std::span<const Scheme> schemes) const = 0;
 };
+
+// The labels of Schemes(), for messages: "2-bit g128, ... or 8-bit g32".
+std::string SchemesText(const Target& target);
 
 // "mlx", "native". Throws kUsage for an unknown name, listing the known ones.
 const Target& FindTarget(std::string_view name);
