@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "ram/allocation/decision.h"
+#include "ram/allocation/llama_mixes.h"
 #include "ram/base/error.h"
 #include "ram/base/version.h"
 
@@ -50,6 +51,9 @@ OrderedJson OptionsToJson(const Target& target, const AllocateOptions& options,
   json["encoder"] = EncoderName(encoder);
   if (options.policy == Policy::kUniform && !options.type) {
     json["group_size"] = UniformScheme(target, options).group_size;
+  }
+  if (options.policy == Policy::kLike) {
+    json["like"] = ParseLlamaMix(options.like);
   }
   if (options.min_safe) json["min_safe"] = true;
   if (PolicyNeedsSpectra(options.policy)) {
@@ -101,6 +105,8 @@ std::vector<Choice> Decide(Problem& problem, Encoder& encoder) {
     case Policy::kRamV2:
     case Policy::kRamV3:
       return DecideRam(problem);
+    case Policy::kLike:
+      return DecideLike(problem);
     case Policy::kOptimal:
       break;
   }

@@ -12,9 +12,16 @@
 
 namespace ram {
 
-enum class Policy : uint8_t { kUniform, kRamV1, kRamV2, kRamV3, kOptimal };
+enum class Policy : uint8_t {
+  kUniform,
+  kRamV1,
+  kRamV2,
+  kRamV3,
+  kOptimal,
+  kLike,  // one of llama-quantize's mixes, for gguf (llama_mixes.h)
+};
 std::string_view PolicyName(Policy policy);
-// Throws kUsage, listing the names.
+// Throws kUsage, listing the names; kLike is none of them.
 Policy ParsePolicy(std::string_view name);
 // ram-v1..v3 need the spectral metric.
 bool PolicyNeedsSpectra(Policy policy);
@@ -46,6 +53,7 @@ struct AllocateOptions {
   int bits = 4;                           // uniform
   std::optional<int> group_size;          // uniform; else the target's own
   std::optional<GgmlType> type;           // uniform, instead of both
+  std::string like;                       // kLike: "Q4_K_M"
   std::optional<uint64_t> size_bytes;     // bound on totals.file_bytes
   std::optional<double> bits_per_weight;  // bound on totals.bits_per_weight
   bool min_safe = false;

@@ -9,12 +9,13 @@
 namespace ram {
 namespace {
 
-constexpr std::array<std::pair<Policy, std::string_view>, 5> kNames = {
+constexpr std::array<std::pair<Policy, std::string_view>, 6> kNames = {
     {{Policy::kUniform, "uniform"},
      {Policy::kRamV1, "ram-v1"},
      {Policy::kRamV2, "ram-v2"},
      {Policy::kRamV3, "ram-v3"},
-     {Policy::kOptimal, "optimal"}}};
+     {Policy::kOptimal, "optimal"},
+     {Policy::kLike, "like"}}};
 
 std::optional<int> ParseInt(std::string_view text) {
   int value = 0;
@@ -37,7 +38,7 @@ std::string_view PolicyName(Policy policy) {
 
 Policy ParsePolicy(std::string_view name) {
   for (const auto& [value, known] : kNames) {
-    if (known == name) return value;
+    if (known == name && value != Policy::kLike) return value;
   }
   Fail(ErrorKind::kUsage,
        "--policy: found '{}', expected uniform, ram-v1, ram-v2, ram-v3 or "

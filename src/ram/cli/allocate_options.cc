@@ -22,6 +22,9 @@ void AllocateArguments::AddTo(CLI::App& command) {
   command.add_option("--type", type,
                      "Block type for uniform on target gguf, e.g. Q4_K or "
                      "IQ4_XS, instead of --bits");
+  command.add_option("--like", like,
+                     "Instead of a policy, on target gguf: a mix of "
+                     "llama-quantize's by its name, e.g. Q4_K_M");
   command.add_option("--size", size,
                      "Budget for all weight files, e.g. 16.2GiB or 500MB");
   command.add_option("--bpw", bits_per_weight,
@@ -42,6 +45,14 @@ void AllocateArguments::AddTo(CLI::App& command) {
 AllocateOptions AllocateArguments::Options() const {
   AllocateOptions options;
   options.policy = ParsePolicy(policy);
+  if (!like.empty()) {
+    if (options.policy != Policy::kOptimal) {
+      Fail(ErrorKind::kUsage, "--like: found with policy {}, expected alone",
+           policy);
+    }
+    options.policy = Policy::kLike;
+    options.like = like;
+  }
   if (options.policy != Policy::kUniform &&
       (bits || group_size || !type.empty())) {
     Fail(ErrorKind::kUsage,

@@ -17,6 +17,7 @@ struct AllocateArguments {
   std::optional<int> bits;
   std::optional<int> group_size;
   std::string type;
+  std::string like;
   std::string size;
   std::optional<double> bits_per_weight;
   bool min_safe = false;

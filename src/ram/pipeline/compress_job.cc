@@ -15,9 +15,12 @@
 namespace ram {
 namespace {
 
-// Uniform decides from shapes, unless it has to know which tensors hold NaN.
+// These policies decide from shapes, unless they have to know which tensors
+// hold NaN.
 bool NeedsAnalysis(const CompressOptions& options) {
-  return options.allocate.policy != Policy::kUniform || options.allow_nonfinite;
+  const Policy policy = options.allocate.policy;
+  return (policy != Policy::kUniform && policy != Policy::kLike) ||
+         options.allow_nonfinite;
 }
 
 AnalyzeOptions AnalysisFor(const CompressOptions& options, SchemeKind kind) {
