@@ -52,4 +52,9 @@ class Bpe : public TokenModel {
   std::array<TokenId, 0x400> single_;
 };
 
+// The "merges" of the "model" of a tokenizer.json: strings or pairs. Throws
+// kCorrupt, naming `source`.
+std::vector<Bpe::Merge> ReadBpeMerges(const Json& description,
+                                      std::string_view source);
+
 }  // namespace ram

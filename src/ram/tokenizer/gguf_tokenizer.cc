@@ -115,7 +115,9 @@ class Reader {
         MakeNormalizer(words->nfc ? Json{{"type", "NFC"}} : Json(), source_);
     parts_.pre_tokenizer = std::move(words->pre_tokenizer);
     parts_.decoder = MakeByteLevelDecoder();
-    if (words->glm_start) {
+    const bool said =
+        metadata_.Bool("tokenizer.ggml.add_bos_token").value_or(true);
+    if (words->glm_start && said) {
       const auto& vocabulary = parts_.model->vocabulary();
       for (const char* text : {"[gMASK]", "<sop>"}) {
         if (const auto id = vocabulary.Find(text)) {

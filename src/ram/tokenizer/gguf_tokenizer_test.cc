@@ -110,9 +110,11 @@ TEST(GgufTokenizerTest, StartTokensFollowTheFileThenTheName) {
   EXPECT_THAT(Make(ByteLevel("gpt-2")).StartTokens(), IsEmpty());
   EXPECT_THAT(Make(ByteLevel("llama-bpe")).StartTokens(), ElementsAre(1));
   EXPECT_THAT(Make(ByteLevel("chatglm-bpe")).StartTokens(), ElementsAre(8, 9));
-  GgufMetadata::Map values = ByteLevel("llama-bpe");
-  values["tokenizer.ggml.add_bos_token"] = Uint(0, GgufValueType::kBool);
-  EXPECT_THAT(Make(std::move(values)).StartTokens(), IsEmpty());
+  for (const char* pre : {"llama-bpe", "chatglm-bpe"}) {
+    GgufMetadata::Map values = ByteLevel(pre);
+    values["tokenizer.ggml.add_bos_token"] = Uint(0, GgufValueType::kBool);
+    EXPECT_THAT(Make(std::move(values)).StartTokens(), IsEmpty());
+  }
 }
 
 TEST(GgufTokenizerTest, SentencePieceMergesTheHighestScoreFirst) {

@@ -46,7 +46,8 @@ constexpr std::string_view kNumber = R"(\p{N}+)";
 constexpr std::string_view kAsciiThree = "[0-9][0-9][0-9]";
 
 struct Rule {
-  std::array<std::string_view, 8> names;  // empty at the end
+  std::array<std::string_view, 8> names;  // the usual one first; empty at the
+                                          // end
   std::array<std::string_view, 4> patterns;
   bool nfc = false;
   bool ignore_merges = false;
@@ -62,11 +63,11 @@ constexpr Rule kRules[] = {
     {.names = {"smollm", "starcoder", "refact", "command-r", "codeshell",
                "exaone", "minerva-7b"},
      .patterns = {kDigit, kGpt2}},
-    {.names = {"llama3", "llama-v3", "llama-bpe", "falcon3"},
+    {.names = {"llama-bpe", "llama3", "llama-v3", "falcon3"},
      .patterns = {kLlama3},
      .ignore_merges = true,
      .add_start = true},
-    {.names = {"dbrx", "smaug-bpe"}, .patterns = {kLlama3}},
+    {.names = {"smaug-bpe", "dbrx"}, .patterns = {kLlama3}},
     {.names = {"glm4", "chatglm-bpe"},
      .patterns = {kLlama3},
      .glm_start = true},
@@ -97,6 +98,21 @@ std::optional<GgufWords> FindGgufWords(std::string_view name) {
                      .ignore_merges = rule.ignore_merges,
                      .add_start = rule.add_start,
                      .glm_start = rule.glm_start};
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string_view> FindGgufName(
+    std::span<const std::string> patterns, bool nfc, bool ignore_merges,
+    bool glm) {
+  for (const Rule& rule : kRules) {
+    const auto end = std::find(rule.patterns.begin(), rule.patterns.end(), "");
+    if (rule.nfc == nfc && rule.ignore_merges == ignore_merges &&
+        rule.glm_start == glm &&
+        std::equal(rule.patterns.begin(), end, patterns.begin(),
+                   patterns.end())) {
+      return rule.names[0];
+    }
   }
   return std::nullopt;
 }

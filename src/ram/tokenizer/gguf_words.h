@@ -3,6 +3,8 @@
 
 #include <memory>
 #include <optional>
+#include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,5 +23,12 @@ struct GgufWords {
 
 // nullopt: an unknown name.
 std::optional<GgufWords> FindGgufWords(std::string_view name);
+
+// The name for a splitting by these patterns, in order; of several that mean
+// the same, the one that llama.cpp's converter writes. `glm`: the vocabulary is
+// GLM's ([gMASK]<sop>). nullopt: none does that.
+std::optional<std::string_view> FindGgufName(
+    std::span<const std::string> patterns, bool nfc, bool ignore_merges,
+    bool glm);
 
 }  // namespace ram

@@ -18,32 +18,9 @@
 namespace ram {
 namespace {
 
-enum PieceType : uint64_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-};
-
-struct Piece {
-  std::string text;
-  float score = 0;
-  uint64_t type = kNormal;
-};
-
-// What a file may say, with the defaults of the format.
-struct Model {
-  std::vector<Piece> pieces;
-  uint64_t model_type = 1;  // unigram 1, BPE 2
-  bool byte_fallback = false;
-  bool space_is_suffix = false;
-  uint64_t start = 1;
-  uint64_t end = 2;
-  std::string_view charsmap;
-  bool add_prefix = true;
-  bool remove_extra_spaces = true;
-  bool escape_spaces = true;
-};
+using Piece = SentencePiece;
+using Model = SentencePieceFile;
+using enum SentencePieceType;
 
 Piece ReadPiece(std::string_view message, const std::string& source) {
   Piece piece;
@@ -53,7 +30,9 @@ Piece ReadPiece(std::string_view message, const std::string& source) {
     if (field.number == 2) {
       piece.score = std::bit_cast<float>(static_cast<uint32_t>(field.integer));
     }
-    if (field.number == 3) piece.type = field.integer;
+    if (field.number == 3) {
+      piece.type = static_cast<SentencePieceType>(field.integer);
+    }
   }
   if (piece.text.empty() || FindInvalidUtf8(piece.text)) {
     Fail(ErrorKind::kCorrupt, "{}: found a text that is empty or not UTF-8",
@@ -85,7 +64,10 @@ void ReadNormalizer(std::string_view message, const std::string& source,
   }
 }
 
-Model ReadModel(std::string_view bytes, const std::string& source) {
+}  // namespace
+
+SentencePieceFile ReadSentencePieceFile(std::string_view bytes,
+                                        const std::string& source) {
   Model model;
   ProtobufReader reader(bytes, source);
   for (ProtobufReader::Field field; reader.Next(field);) {
@@ -108,6 +90,8 @@ Model ReadModel(std::string_view bytes, const std::string& source) {
   }
   return model;
 }
+
+namespace {
 
 class Chain : public Normalizer {
  public:
@@ -211,7 +195,7 @@ std::string WithSpaces(std::string_view text) {
 SentencePieceModel ReadSentencePiece(std::string_view bytes,
                                      std::string_view source_name) {
   const std::string source(source_name);
-  const Model model = ReadModel(bytes, source);
+  const Model model = ReadSentencePieceFile(bytes, source);
   SentencePieceModel result;
   TokenizerParts& parts = result.parts;
   parts.source = source;

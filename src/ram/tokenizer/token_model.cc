@@ -51,8 +51,10 @@ Bpe::Merge ReadMerge(const Json& merge, std::string_view source) {
        Shown(merge));
 }
 
-std::vector<Bpe::Merge> ReadMerges(const Json& description,
-                                   std::string_view source) {
+}  // namespace
+
+std::vector<Bpe::Merge> ReadBpeMerges(const Json& description,
+                                      std::string_view source) {
   std::vector<Bpe::Merge> merges;
   const Json& list = ListField(description, "merges", source);
   merges.reserve(list.size());
@@ -66,6 +68,8 @@ std::vector<Bpe::Merge> ReadMerges(const Json& description,
   }
   return merges;
 }
+
+namespace {
 
 std::unique_ptr<TokenModel> ReadBpe(const Json& description,
                                     std::string_view source) {
@@ -89,7 +93,7 @@ std::unique_ptr<TokenModel> ReadBpe(const Json& description,
   options.byte_fallback = flag("byte_fallback");
   options.ignore_merges = flag("ignore_merges");
   return std::make_unique<Bpe>(ReadVocabulary(description, source),
-                               ReadMerges(description, source),
+                               ReadBpeMerges(description, source),
                                std::move(options), source);
 }
 

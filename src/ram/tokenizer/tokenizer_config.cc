@@ -76,18 +76,29 @@ std::vector<TokenId> EndIds(const Json& config, std::string_view source) {
   return ids;
 }
 
-std::vector<TokenId> EndIds(const std::filesystem::path& directory) {
+// bos_token_id, which no text needs: what is no id counts as missing.
+std::optional<TokenId> StartId(const Json& config) {
+  const auto found = config.find("bos_token_id");
+  const auto id = found == config.end() ? std::nullopt : AsUint64(*found);
+  if (!id || *id >= Vocabulary::kMaxIds) return std::nullopt;
+  return static_cast<TokenId>(*id);
+}
+
+// The ids of the first file that has some, each kind for itself.
+void ReadIds(const std::filesystem::path& directory, TokenizerConfig& result) {
   for (const char* name : {"generation_config.json", "config.json"}) {
     const std::string path = (directory / name).string();
     const Json config = ReadIfThere(path);
-    std::vector<TokenId> ids = EndIds(config, path);
+    if (!config.is_object()) continue;
     // Models that also see put the language model's config inside.
-    if (ids.empty() && config.is_object() && config.contains("text_config")) {
-      ids = EndIds(config["text_config"], path);
+    const auto text = config.find("text_config");
+    const Json inner = text == config.end() ? Json() : *text;
+    for (const Json* object : {&config, &inner}) {
+      if (!object->is_object()) continue;
+      if (result.end_ids.empty()) result.end_ids = EndIds(*object, path);
+      if (!result.start_id) result.start_id = StartId(*object);
     }
-    if (!ids.empty()) return ids;
   }
-  return {};
 }
 
 }  // namespace
@@ -107,7 +118,9 @@ TokenizerConfig ReadTokenizerConfig(const std::filesystem::path& directory) {
   }
   result.add_start = OptionalBool(config, "add_bos_token", path);
   result.add_end = OptionalBool(config, "add_eos_token", path);
-  result.end_ids = EndIds(directory);
+  result.unknown_token = TokenText(config, "unk_token", path);
+  result.padding_token = TokenText(config, "pad_token", path);
+  ReadIds(directory, result);
   result.chat_template = ChatTemplate(directory, config, path);
   return result;
 }

@@ -16,11 +16,16 @@ struct TokenizerConfig {
   // The tokens of texts' ends; empty: not said.
   std::string start_token;
   std::string end_token;
+  // Of the unknown and of what fills up; empty: not said.
+  std::string unknown_token;
+  std::string padding_token;
   // Put them around a text; nullopt: not said.
   std::optional<bool> add_start;
   std::optional<bool> add_end;
   // eos_token_id of generation_config.json, else of config.json.
   std::vector<TokenId> end_ids;
+  // bos_token_id, from the same files.
+  std::optional<TokenId> start_id;
   std::string chat_template;
 };
 
