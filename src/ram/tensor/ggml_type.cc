@@ -44,6 +44,28 @@ constexpr std::array<GgmlTypeFacts, 32> kFacts = {{
     {kQ1_0, "Q1_0", 128, 18},
 }};
 
+constexpr bool Holds(GgmlType type, uint32_t weights, uint32_t bytes) {
+  for (const GgmlTypeFacts& facts : kFacts) {
+    if (facts.type != type) continue;
+    return facts.block_weights == weights && facts.block_bytes == bytes;
+  }
+  return false;
+}
+
+// The parts of each block: docs/formats/gguf_blocks.md.
+static_assert(Holds(kQ4_0, 32, 2 + 16));
+static_assert(Holds(kQ4_1, 32, 2 + 2 + 16));
+static_assert(Holds(kQ5_0, 32, 2 + 4 + 16));
+static_assert(Holds(kQ5_1, 32, 2 + 2 + 4 + 16));
+static_assert(Holds(kQ8_0, 32, 2 + 32));
+static_assert(Holds(kIQ4_NL, 32, 2 + 16));
+static_assert(Holds(kQ2_K, 256, 16 + 64 + 2 + 2));
+static_assert(Holds(kQ3_K, 256, 32 + 64 + 12 + 2));
+static_assert(Holds(kQ4_K, 256, 2 + 2 + 12 + 128));
+static_assert(Holds(kQ5_K, 256, 2 + 2 + 12 + 32 + 128));
+static_assert(Holds(kQ6_K, 256, 128 + 64 + 16 + 2));
+static_assert(Holds(kIQ4_XS, 256, 2 + 2 + 4 + 128));
+
 const GgmlTypeFacts* Find(GgmlType type) {
   const auto* const found =
       std::find_if(kFacts.begin(), kFacts.end(),
