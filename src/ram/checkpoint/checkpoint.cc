@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <optional>
 #include <utility>
 
 #include "ram/base/error.h"
@@ -65,6 +66,28 @@ std::vector<std::string> FileNames(const fs::path& directory) {
        directory.string(), kSingleName, kIndexName);
 }
 
+// "m-00002-of-00003.gguf": found by way of the first.
+bool IsLaterPart(std::string_view name) {
+  constexpr std::string_view kFirst = "-00001-of-";
+  constexpr size_t kSuffix = std::string_view("-00001-of-00003.gguf").size();
+  if (name.size() < kSuffix) return false;
+  const std::string_view suffix = name.substr(name.size() - kSuffix);
+  return suffix[0] == '-' && suffix.substr(6, 4) == kFirst.substr(6) &&
+         !suffix.starts_with(kFirst);
+}
+
+// The only GGUF model in a directory that is no model directory itself.
+std::optional<fs::path> OnlyGgufIn(const fs::path& directory) {
+  if (Exists(directory / kConfigName)) return std::nullopt;
+  std::optional<fs::path> found;
+  for (const std::string& name : FileNames(directory)) {
+    if (!name.ends_with(".gguf") || IsLaterPart(name)) continue;
+    if (found) return std::nullopt;
+    found = directory / name;
+  }
+  return found;
+}
+
 // The tensors of all shards agree with the index, name by name.
 void CheckIndex(const std::map<std::string, std::string>& index,
                 const std::vector<TensorInfo>& tensors,
@@ -96,7 +119,9 @@ Checkpoint Checkpoint::Open(const fs::path& path) {
   Checkpoint checkpoint;
   checkpoint.path_ = path;
   std::error_code error;
-  if (fs::is_directory(path, error)) {
+  const bool directory = fs::is_directory(path, error);
+  if (directory) checkpoint.path_ = OnlyGgufIn(path).value_or(path);
+  if (directory && checkpoint.path_ == path) {
     checkpoint.OpenDirectory();
   } else {
     checkpoint.OpenBareFile();

@@ -21,9 +21,11 @@ namespace ram {
 class Checkpoint {
  public:
   // Opens and validates every header (no weights are read). Throws kIo,
-  // kCorrupt, kUnsupported.
+  // kCorrupt, kUnsupported. A directory without config.json stands for the only
+  // GGUF model in it.
   static Checkpoint Open(const std::filesystem::path& path);
 
+  // The directory or the file; of a GGUF model always the file.
   const std::filesystem::path& path() const { return path_; }
   // A single .safetensors file: there is no config.json.
   bool bare_file() const { return bare_file_; }

@@ -154,6 +154,22 @@ TEST_F(GgufCheckpointTest, DescribesALlama) {
             "model.layers.0.mlp.down_proj.weight down_proj layer=0 [32, 64]\n");
 }
 
+TEST_F(GgufCheckpointTest, OpensTheOnlyModelOfADirectory) {
+  directory_.Write(
+      "m-00001-of-00002.gguf",
+      Metadata("mamba9").U32("split.count", 2).U32("split.no", 0).bytes());
+  directory_.Write("m-00002-of-00002.gguf",
+                   GgufFile().U32("split.count", 2).U32("split.no", 1).bytes());
+  const Checkpoint checkpoint = Checkpoint::Open(directory_.path());
+  EXPECT_EQ(checkpoint.path(), directory_.path() / "m-00001-of-00002.gguf");
+  EXPECT_EQ(checkpoint.weight_files().size(), 2u);
+  EXPECT_THAT(checkpoint.CompanionFiles(), ElementsAre());
+  // Of two models neither is meant.
+  directory_.Write("other.gguf", TinyLlama().bytes());
+  EXPECT_THAT(ErrorOf([&] { Checkpoint::Open(directory_.path()); }),
+              HasSubstr("config.json: found nothing"));
+}
+
 TEST_F(GgufCheckpointTest, MakesAConfig) {
   GgufFile file = TinyLlama();
   file.U32("tokenizer.ggml.bos_token_id", 1);

@@ -263,10 +263,31 @@ class ConfigBuilder {
     config_["rope_local_base_freq"] =
         metadata_.Number(Key("rope.freq_base_swa")).value_or(10'000);
     Copy("sliding_window", "attention.sliding_window");
-    constexpr uint64_t kPattern = 6;  // five local layers, one global
-    config_["sliding_window_pattern"] = kPattern;
+    Windows(layers);
     CopyNumber("final_logit_softcapping", "final_logit_softcapping");
     CopyNumber("attn_logit_softcapping", "attn_logit_softcapping");
+  }
+
+  // Which layers have a window: as the file says, else all but each sixth.
+  void Windows(uint64_t layers) {
+    const std::string key = Key("attention.sliding_window_pattern");
+    const GgufValue* const value = metadata_.Find(key);
+    if (!value || value->element_type != GgufValueType::kBool) {
+      constexpr uint64_t kPattern = 6;
+      const bool number = value && value->type != GgufValueType::kArray;
+      config_["sliding_window_pattern"] =
+          number ? *metadata_.Uint(key) : kPattern;
+      return;
+    }
+    const std::vector<bool> windows = *metadata_.Bools(key);
+    if (windows.size() < layers) {
+      Fail(ErrorKind::kCorrupt, "{}: {}: found {} layers, expected {}",
+           metadata_.source(), key, windows.size(), layers);
+    }
+    Json& types = config_["layer_types"] = Json::array();
+    for (uint64_t i = 0; i < layers; ++i) {
+      types.push_back(windows[i] ? "sliding_attention" : "full_attention");
+    }
   }
 
   void Experts() {

@@ -128,7 +128,8 @@ void EvaluatedModels::AddTokenizer(size_t model) {
   for (const SharedTokenizer& shared : tokenizers_) {
     if (!digest.empty() && shared.digest == digest) return;
   }
-  tokenizers_.push_back({Tokenizer::Open(paths_[model]), model, digest});
+  tokenizers_.push_back(
+      {Tokenizer::Open(checkpoints_[model].path()), model, digest});
 }
 
 std::vector<TokenId> EvaluatedModels::Encode(std::string_view text,

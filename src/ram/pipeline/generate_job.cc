@@ -124,7 +124,8 @@ GenerateJobResult RunGenerate(
   CheckSampling(options.sampling);
   Stopwatch watch;
   const Checkpoint checkpoint = Checkpoint::Open(model);
-  const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::Open(model);
+  const std::unique_ptr<Tokenizer> tokenizer =
+      Tokenizer::Open(checkpoint.path());
   GenerateJobResult result;
   MakePrompt(model, prompt, options, *tokenizer, result);
   // A template writes the start tokens itself.
@@ -161,7 +162,8 @@ CorpusJobResult RunCorpus(const std::filesystem::path& model,
     Fail(ErrorKind::kIo, "{}: found a file, expected none", out.string());
   }
   const Checkpoint checkpoint = Checkpoint::Open(model);
-  const std::unique_ptr<Tokenizer> tokenizer = Tokenizer::Open(model);
+  const std::unique_ptr<Tokenizer> tokenizer =
+      Tokenizer::Open(checkpoint.path());
   CorpusOptions corpus;
   corpus.sampling = options.sampling;
   corpus.seed = options.seed;
