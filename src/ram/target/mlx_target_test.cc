@@ -280,11 +280,12 @@ TEST(FindTargetTest, ListsTheKnownOnes) {
   EXPECT_EQ(FindTarget("mlx").name(), "mlx");
   EXPECT_EQ(FindTarget("native").name(), "native");
   try {
-    FindTarget("gguf");
+    FindTarget("other");
     FAIL();
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
-    EXPECT_STREQ(error.what(), "target: found 'gguf', expected mlx or native");
+    EXPECT_STREQ(error.what(),
+                 "target: found 'other', expected mlx, gguf or native");
   }
 }
 

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "ram/base/error.h"
+#include "ram/target/gguf_target.h"
 #include "ram/target/mlx_target.h"
 #include "ram/target/native_target.h"
 
@@ -10,12 +11,14 @@ namespace ram {
 
 const Target& FindTarget(std::string_view name) {
   static const MlxTarget mlx;
+  static const GgufTarget gguf;
   static const NativeTarget native;
-  static const std::array<const Target*, 2> all = {&mlx, &native};
+  static const std::array<const Target*, 3> all = {&mlx, &gguf, &native};
   for (const Target* target : all) {
     if (target->name() == name) return *target;
   }
-  Fail(ErrorKind::kUsage, "target: found '{}', expected mlx or native", name);
+  Fail(ErrorKind::kUsage, "target: found '{}', expected mlx, gguf or native",
+       name);
 }
 
 std::string SchemesText(const Target& target) {

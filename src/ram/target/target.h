@@ -72,6 +72,9 @@ struct TargetLayout {
   std::string metadata;
   uint64_t metadata_bytes = 0;
   uint64_t metadata_pairs = 0;
+  // What llama.cpp divides the frequencies of the rotary embedding by, where
+  // the model stretches it so; empty: nothing.
+  std::vector<float> rope_factors;
 };
 
 // A tensor in an output file.
@@ -138,7 +141,8 @@ class Target {
 // The labels of Schemes(), for messages: "2-bit g128, ... or 8-bit g32".
 std::string SchemesText(const Target& target);
 
-// "mlx", "native". Throws kUsage for an unknown name, listing the known ones.
+// "mlx", "gguf", "native". Throws kUsage for an unknown name, listing the known
+// ones.
 const Target& FindTarget(std::string_view name);
 
 // Bytes of all weight files together, headers included.
