@@ -10,6 +10,7 @@
 #include "ram/container/gguf.h"
 #include "ram/container/safetensors.h"
 #include "ram/export/output_audit.h"
+#include "ram/target/gguf_files.h"
 
 namespace ram {
 namespace fs = std::filesystem;
@@ -94,7 +95,13 @@ std::vector<OutputAudit::Entry> OutputAudit::SafetensorsEntries(
 std::vector<OutputAudit::Entry> OutputAudit::GgufEntries(
     const StoredFile& stored) const {
   std::vector<Entry> entries;
+  const auto planned = [&](const std::string& name) {
+    return std::any_of(record_.plain.begin(), record_.plain.end(),
+                       [&](const auto& plain) { return plain.name == name; });
+  };
   for (const GgufTensor& tensor : ReadGgufHeader(stored.file).tensors) {
+    // A table that follows from config.json is no tensor of the plan.
+    if (tensor.name == kGgufRopeTable && !planned(tensor.name)) continue;
     entries.push_back({tensor.name, std::string(FactsOf(tensor.type).name),
                        tensor.shape, tensor.offset,
                        tensor.offset + tensor.bytes});

@@ -10,6 +10,7 @@
 #include "ram/base/parallel.h"
 #include "ram/export/digest_chains.h"
 #include "ram/export/export_model.h"
+#include "ram/export/gguf_metadata.h"
 #include "ram/export/record.h"
 
 namespace ram {
@@ -105,7 +106,7 @@ ReproduceResult Reproduce(const fs::path& directory, const fs::path& source,
   CheckSource(checkpoint, record, ResolveThreads(threads), progress);
 
   const Target& target = FindTarget(record.target);
-  const TargetLayout layout = target.Describe(checkpoint.model());
+  const TargetLayout layout = DescribeOutput(checkpoint, target);
   OutputDirectory scratch(ScratchBeside(directory));
   const ExportResult rebuilt = ExportModel(checkpoint, target, layout, plan,
                                            {threads, false}, scratch, progress);

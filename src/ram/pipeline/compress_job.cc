@@ -8,6 +8,7 @@
 #include "ram/base/output.h"
 #include "ram/base/version.h"
 #include "ram/checkpoint/nonfinite.h"
+#include "ram/export/gguf_metadata.h"
 #include "ram/export/record.h"
 #include "ram/pipeline/analyze_job.h"
 #include "ram/pipeline/stopwatch.h"
@@ -48,15 +49,18 @@ struct Decision {
 };
 
 Decision Decide(const Checkpoint& checkpoint, const Target& target,
-                const CompressOptions& options, CompressResult& result,
-                Progress& progress) {
+                const TargetLayout& layout, const CompressOptions& options,
+                CompressResult& result, Progress& progress) {
   Stopwatch watch;
   if (options.plan) return {ReadPlan(*options.plan), ""};
   const bool analyzed = NeedsAnalysis(options);
-  const Manifest manifest =
+  Manifest manifest =
       analyzed ? Analyze(checkpoint, AnalysisFor(options, target.kind()),
                          nullptr, progress)
                : ManifestOfShapes(checkpoint);
+  if (layout.metadata_bytes > 0) {
+    manifest.gguf_metadata_bytes = layout.metadata_bytes;
+  }
   result.analyze_seconds = watch.Lap();
   Decision decision;
   if (analyzed) decision.manifest_sha256 = Sha256Hex(ManifestToJson(manifest));
@@ -126,7 +130,7 @@ CompressResult RunCompress(const std::filesystem::path& model,
          model.string());
   }
   const Target& target = FindTarget(options.target);
-  const TargetLayout layout = target.Describe(checkpoint.model());
+  const TargetLayout layout = DescribeOutput(checkpoint, target);
   std::optional<OutputDirectory> directory;
   if (!options.dry_run) directory.emplace(out);
 
@@ -135,7 +139,8 @@ CompressResult RunCompress(const std::filesystem::path& model,
   CompressResult result;
   result.source_bytes = WeightFileBytes(checkpoint);
   result.source_dtype = checkpoint.model().main_dtype();
-  Decision decision = Decide(checkpoint, target, options, result, progress);
+  Decision decision =
+      Decide(checkpoint, target, layout, options, result, progress);
   const std::vector<Scheme> schemes =
       MatchPlan(decision.plan, checkpoint.model(), layout,
                 options.plan ? options.plan->string() : "plan");
