@@ -2,79 +2,43 @@
 // files and documents their layout.
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
 #include <string>
 #include <vector>
 
 #include "ram/quantization/affine.h"
-#include "ram/tensor/convert.h"
+#include "ram/quantization/golden_weights.h"
 
 namespace ram {
 namespace {
 
-constexpr size_t kRows = 16;
-constexpr uint64_t kCols = 256;
-
-struct Golden {
-  DType weight_dtype;
-  DType scale_dtype;
-  const char* file;
-};
-
-class AffineGoldenTest : public testing::TestWithParam<Golden> {
- protected:
-  void SetUp() override {
-    const std::string path =
-        std::string(RAM_SOURCE_DIR "/tests/data/affine/") + GetParam().file;
-    std::ifstream in(path, std::ios::binary);
-    bytes_.assign(std::istreambuf_iterator<char>(in), {});
-    ASSERT_FALSE(bytes_.empty()) << path;
-    weights_.resize(kRows * kCols);
-    const DType dtype = GetParam().weight_dtype;
-    ToFloat(dtype, Take(weights_.size() * DTypeBytes(dtype)), weights_);
-  }
-
-  const std::byte* Take(size_t count) {
-    const std::byte* begin =
-        reinterpret_cast<const std::byte*>(bytes_.data()) + at_;
-    at_ += count;
-    EXPECT_LE(at_, bytes_.size());
-    return begin;
-  }
-  std::vector<std::byte> TakeBytes(size_t count) {
-    const std::byte* begin = Take(count);
-    return {begin, begin + count};
-  }
-
-  std::vector<char> bytes_;
-  size_t at_ = 0;
-  std::vector<float> weights_;
-};
+class AffineGoldenTest : public testing::TestWithParam<Golden> {};
 
 TEST_P(AffineGoldenTest, MinMaxWritesMlxBytes) {
+  GoldenReader golden(RAM_SOURCE_DIR "/tests/data/affine/" +
+                      std::string(GetParam().file));
+  const std::vector<float> weights =
+      TakeGoldenWeights(GetParam().weight_dtype, golden);
   for (int i = 0; i < kAffineSchemeCount; ++i) {
     const Scheme scheme = AffineSchemeAt(i);
-    std::vector<std::byte> codes(kRows * AffineCodeBytes(scheme, kCols));
-    std::vector<std::byte> scales(kRows * AffineScaleBytes(scheme, kCols));
+    std::vector<std::byte> codes(kGoldenRows *
+                                 AffineCodeBytes(scheme, kGoldenCols));
+    std::vector<std::byte> scales(kGoldenRows *
+                                  AffineScaleBytes(scheme, kGoldenCols));
     std::vector<std::byte> biases(scales.size());
-    EncodeAffine(scheme, Encoder::kMinMax, GetParam().scale_dtype, weights_,
-                 kCols, {codes, scales, biases});
-    EXPECT_EQ(codes, TakeBytes(codes.size())) << SchemeLabel(scheme);
-    EXPECT_EQ(scales, TakeBytes(scales.size())) << SchemeLabel(scheme);
-    EXPECT_EQ(biases, TakeBytes(biases.size())) << SchemeLabel(scheme);
+    EncodeAffine(scheme, Encoder::kMinMax, GetParam().scale_dtype, weights,
+                 kGoldenCols, {codes, scales, biases});
+    EXPECT_EQ(codes, golden.Take(codes.size())) << SchemeLabel(scheme);
+    EXPECT_EQ(scales, golden.Take(scales.size())) << SchemeLabel(scheme);
+    EXPECT_EQ(biases, golden.Take(biases.size())) << SchemeLabel(scheme);
   }
-  EXPECT_EQ(at_, bytes_.size());
+  EXPECT_TRUE(golden.at_end());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Dtypes, AffineGoldenTest,
-    testing::Values(Golden{DType::kBF16, DType::kBF16, "bf16.bin"},
-                    Golden{DType::kF16, DType::kF16, "f16.bin"},
-                    Golden{DType::kF32, DType::kBF16, "f32.bin"}),
-    [](const auto& test) {
-      return std::string(DTypeName(test.param.weight_dtype));
-    });
+INSTANTIATE_TEST_SUITE_P(Dtypes, AffineGoldenTest,
+                         testing::ValuesIn(kGoldenFiles), [](const auto& test) {
+                           return std::string(
+                               DTypeName(test.param.weight_dtype));
+                         });
 
 }  // namespace
 }  // namespace ram

@@ -118,15 +118,21 @@ HWY_INLINE void TryThree(const SearchGroup& group, const Pairs& pairs,
   }
 }
 
-// Both squared errors of a pair in units of scale^2, and with kRefit the
-// weighed least-squares pair for its codes, cast.
-template <bool kWeighed, bool kRefit>
+// What is fitted again to the codes of a pair: nothing, scale and bias, or the
+// scale of codes that are signed, -bias / scale being the code of zero.
+enum class Refit { kNone, kPair, kScale };
+
+// Both squared errors of a pair in units of scale^2, and the weighed
+// least-squares pair for its codes, cast. `zero_code` is that of zero where
+// the scale alone is fitted.
+template <bool kWeighed, Refit kRefit>
 HWY_INLINE void TryPair(const SearchGroup& group, V importance_sum, V scale,
                         V bias, V& weighed, V& plain, V& next_scale,
-                        V& next_bias) {
+                        V& next_bias, float zero_code = 0) {
   const LaneTag d;
   const V n = hn::Set(d, group.max_code);
   const V magic = hn::Set(d, kRoundingMagic);
+  const V zero = hn::Set(d, zero_code);
   V inverse = hn::Zero(d), offset = hn::Zero(d);
   CodeMap(scale, bias, inverse, offset);
   // Weighed sums of e, q, q^2, q e; q the code, e the error in codes.
@@ -142,17 +148,27 @@ HWY_INLINE void TryPair(const SearchGroup& group, V importance_sum, V scale,
     const V ee = hn::Mul(e, e);
     plain = hn::Add(plain, ee);
     if constexpr (kWeighed) weighed = hn::Add(weighed, hn::Mul(ee, u));
-    if constexpr (kRefit) {
+    if constexpr (kRefit == Refit::kPair) {
       const V ue = kWeighed ? hn::Mul(u, e) : e;
       const V uq = kWeighed ? hn::Mul(u, q) : q;
       se = hn::Add(se, ue);
       sq = hn::Add(sq, uq);
       qq = hn::Add(qq, hn::Mul(uq, q));
       qe = hn::Add(qe, hn::Mul(uq, e));
+    } else if constexpr (kRefit == Refit::kScale) {
+      const V c = hn::Sub(q, zero);
+      const V uc = kWeighed ? hn::Mul(u, c) : c;
+      qq = hn::Add(qq, hn::Mul(uc, c));
+      qe = hn::Add(qe, hn::Mul(uc, e));
     }
   }
   if constexpr (!kWeighed) weighed = plain;
-  if constexpr (kRefit) {
+  if constexpr (kRefit == Refit::kScale) {
+    // weight = scale (c + e), so the new scale is scale (1 + a), e ~ a c.
+    const V a = hn::Div(qe, hn::Max(qq, hn::Set(d, 1.0f)));
+    next_scale = StoredScale(hn::Add(scale, hn::Mul(scale, a)), n, group.dtype);
+    next_bias = hn::Neg(hn::Mul(next_scale, zero));
+  } else if constexpr (kRefit == Refit::kPair) {
     // weight = scale (q + e) + bias, so the new pair is scale (1 + a) and
     // bias + scale b with e ~ a q + b.
     const V det = hn::Sub(hn::Mul(importance_sum, qq), hn::Mul(sq, sq));
@@ -239,14 +255,13 @@ HWY_INLINE void TryStarts(const SearchGroup& group, const Pairs& pairs,
   }
 }
 
-template <bool kWeighed>
-HWY_INLINE void SearchLanes(const SearchPlan& plan, const SearchGroup& group,
-                            const SearchTile& search, GroupTile& groups,
-                            size_t slot) {
+// The best of `pairs`, fitted again `refits` times.
+template <bool kWeighed, Refit kRefit>
+HWY_INLINE void SearchFrom(const Pairs& pairs, int refits,
+                           const SearchGroup& group, const SearchTile& search,
+                           GroupTile& groups, size_t slot,
+                           float zero_code = 0) {
   const LaneTag d;
-  Pairs pairs;
-  MakeStarts(plan, group, hn::Load(d, search.lows + slot),
-             hn::Load(d, search.highs + slot), pairs);
   const V per_unit = hn::Div(hn::Set(d, 1.0f), hn::Load(d, pairs.scales));
   V best_scale = hn::Zero(d), best_bias = best_scale, best_size = best_scale;
   TryStarts<kWeighed>(group, pairs, per_unit, best_scale, best_bias, best_size);
@@ -256,9 +271,9 @@ HWY_INLINE void SearchLanes(const SearchPlan& plan, const SearchGroup& group,
   V scale = best_scale, bias = best_bias, best_plain = hn::Zero(d);
   V weighed = hn::Zero(d), plain = weighed;
   V next_scale = weighed, next_bias = weighed;
-  for (int refit = 0; refit < plan.refits; ++refit) {
-    TryPair<kWeighed, true>(group, sum, scale, bias, weighed, plain, next_scale,
-                            next_bias);
+  for (int refit = 0; refit < refits; ++refit) {
+    TryPair<kWeighed, kRefit>(group, sum, scale, bias, weighed, plain,
+                              next_scale, next_bias, zero_code);
     if (refit == 0) {
       best_plain = plain;
     } else {
@@ -268,14 +283,26 @@ HWY_INLINE void SearchLanes(const SearchPlan& plan, const SearchGroup& group,
     scale = next_scale;
     bias = next_bias;
   }
-  TryPair<kWeighed, false>(group, sum, scale, bias, weighed, plain, next_scale,
-                           next_bias);
+  TryPair<kWeighed, Refit::kNone>(group, sum, scale, bias, weighed, plain,
+                                  next_scale, next_bias);
   KeepBetter(scale, bias, plain, weighed, per_unit, best_scale, best_bias,
              best_plain, best_size);
   hn::Store(best_scale, d, groups.scales + slot);
   hn::Store(best_bias, d, groups.biases + slot);
   hn::Store(best_scale, d, groups.units + slot);
   hn::Store(best_plain, d, groups.errors + slot);
+}
+
+template <bool kWeighed>
+HWY_INLINE void SearchLanes(const SearchPlan& plan, const SearchGroup& group,
+                            const SearchTile& search, GroupTile& groups,
+                            size_t slot) {
+  const LaneTag d;
+  Pairs pairs;
+  MakeStarts(plan, group, hn::Load(d, search.lows + slot),
+             hn::Load(d, search.highs + slot), pairs);
+  SearchFrom<kWeighed, Refit::kPair>(pairs, plan.refits, group, search, groups,
+                                     slot);
 }
 
 }  // namespace HWY_NAMESPACE

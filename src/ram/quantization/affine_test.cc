@@ -16,35 +16,6 @@
 namespace ram {
 namespace {
 
-double SquaredError(const std::vector<float>& a, const std::vector<float>& b) {
-  double sum = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    const double difference = static_cast<double>(a[i]) - b[i];
-    sum += difference * difference;
-  }
-  return sum;
-}
-
-// The stored bit stream read one bit at a time.
-std::vector<int> ReadCodes(const Scheme& scheme,
-                           const std::vector<std::byte>& stream) {
-  std::vector<int> codes(stream.size() * 8 / static_cast<size_t>(scheme.bits));
-  size_t bit = 0;
-  for (int& code : codes) {
-    for (int i = 0; i < scheme.bits; ++i, ++bit) {
-      const int value = static_cast<int>(stream[bit / 8]) >> (bit % 8) & 1;
-      code |= value << i;
-    }
-  }
-  return codes;
-}
-
-std::vector<float> Floats16(DType dtype, const std::vector<std::byte>& bytes) {
-  std::vector<float> out(bytes.size() / 2);
-  ToFloat(dtype, bytes.data(), out);
-  return out;
-}
-
 class AffineSchemeTest : public testing::TestWithParam<int> {
  protected:
   Scheme scheme() const { return AffineSchemeAt(GetParam()); }
@@ -70,7 +41,7 @@ TEST_P(AffineSchemeTest, DecodesTheBitStream) {
   encoded.biases.resize(42);
   FromFloat(DType::kBF16, scales, encoded.scales.data());
   FromFloat(DType::kBF16, biases, encoded.biases.data());
-  const std::vector<int> codes = ReadCodes(scheme(), encoded.codes);
+  const std::vector<int> codes = ReadBits(scheme().bits, encoded.codes);
   const std::vector<float> decoded =
       Decode(scheme(), DType::kBF16, encoded, count, cols);
   for (size_t i = 0; i < count; ++i) {
@@ -136,7 +107,7 @@ TEST_P(AffineSchemeTest, StoresTheNearestCodes) {
   const std::vector<float> weights = Gaussian(33 * cols);
   const Encoded encoded =
       Encode(scheme(), Encoder::kSearch, DType::kBF16, weights, cols);
-  const std::vector<int> codes = ReadCodes(scheme(), encoded.codes);
+  const std::vector<int> codes = ReadBits(scheme().bits, encoded.codes);
   const std::vector<float> scales = Floats16(DType::kBF16, encoded.scales);
   const std::vector<float> biases = Floats16(DType::kBF16, encoded.biases);
   const int max_code = (1 << scheme().bits) - 1;

@@ -1,5 +1,5 @@
 // Encoding into buffers and weights to encode, for the tests of the affine
-// codec.
+// and the integer codec.
 #pragma once
 
 #include <cstddef>
@@ -59,6 +59,37 @@ inline std::vector<float> HeavyTailed(size_t count) {
 inline std::vector<float> Rounded(DType dtype, std::vector<float> weights) {
   for (float& w : weights) w = RoundTo(dtype, w);
   return weights;
+}
+
+inline double SquaredError(const std::vector<float>& a,
+                           const std::vector<float>& b) {
+  double sum = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    const double difference = static_cast<double>(a[i]) - b[i];
+    sum += difference * difference;
+  }
+  return sum;
+}
+
+// The stored bit stream read one bit at a time.
+inline std::vector<int> ReadBits(int bits,
+                                 const std::vector<std::byte>& stream) {
+  std::vector<int> codes(stream.size() * 8 / static_cast<size_t>(bits));
+  size_t bit = 0;
+  for (int& code : codes) {
+    for (int i = 0; i < bits; ++i, ++bit) {
+      const int value = static_cast<int>(stream[bit / 8]) >> (bit % 8) & 1;
+      code |= value << i;
+    }
+  }
+  return codes;
+}
+
+inline std::vector<float> Floats16(DType dtype,
+                                   const std::vector<std::byte>& bytes) {
+  std::vector<float> out(bytes.size() / 2);
+  ToFloat(dtype, bytes.data(), out);
+  return out;
 }
 
 }  // namespace ram
