@@ -60,7 +60,9 @@ class Checkpoint {
   void ReadStoredRows(const Matrix& matrix, uint64_t row,
                       std::span<std::byte> out) const;
   // Codes with their scales and biases (of TensorOf(matrix).dtype): each span
-  // holds as many rows, of AffineCodeBytes and AffineScaleBytes bytes.
+  // holds as many rows, of AffineCodeBytes and AffineScaleBytes bytes. Biases
+  // are made for signed codes; throws kUnsupported where the type cannot hold
+  // one.
   void ReadStoredRows(const Matrix& matrix, uint64_t row,
                       const AffineOutput& out) const;
 

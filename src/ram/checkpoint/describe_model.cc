@@ -5,6 +5,7 @@
 #include "ram/checkpoint/describe_tensors.h"
 #include "ram/checkpoint/model.h"
 #include "ram/checkpoint/model_config.h"
+#include "ram/checkpoint/packed_ints.h"
 #include "ram/checkpoint/stored_codes.h"
 
 namespace ram {
@@ -123,6 +124,9 @@ Model DescribeModel(Json config, std::vector<TensorInfo> tensors,
   model.block_scales.assign(count, -1);
   model.sections.assign(count, Section::kText);
   TensorTable table = CheckTensors(model.tensors, source);
+  if (PairPackedInts(table, source, model)) {
+    table = CheckTensors(model.tensors, source);
+  }
   PairStoredCodes(table, source, model);
   PairBlockScales(table, source, model);
 

@@ -20,7 +20,9 @@ namespace ram {
 struct Storage {
   enum class Kind : uint8_t {
     kDense,   // one after the other, each of TensorInfo::dtype
-    kAffine,  // MLX's codes (quantization/affine.h); scales and biases apart
+    // Codes: MLX's (quantization/affine.h), scales and biases apart, or, where
+    // the scheme is kInt, compressed-tensors' (packed_int.h), scales apart.
+    kAffine,
     kBlocks,  // ggml's blocks (quantization/gguf_blocks.h)
   };
   Kind kind = Kind::kDense;

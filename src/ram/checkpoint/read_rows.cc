@@ -3,8 +3,10 @@
 #include <cassert>
 #include <vector>
 
+#include "ram/base/error.h"
 #include "ram/checkpoint/checkpoint.h"
 #include "ram/checkpoint/read_tensor.h"
+#include "ram/tensor/convert.h"
 
 namespace ram {
 namespace {
@@ -71,6 +73,29 @@ void ReadTransposed(const TensorSource& source, const Matrix& matrix,
   }
 }
 
+// The biases that make symmetric codes affine: exact in the type of the scales
+// unless they leave its range.
+void MakeBiases(const TensorInfo& tensor, std::span<const std::byte> scales,
+                std::span<std::byte> biases, const std::string& where) {
+  const float zero_code =
+      static_cast<float>(1 << (tensor.storage.scheme.bits - 1));
+  std::vector<float> values(scales.size() / DTypeBytes(tensor.dtype));
+  ToFloat(tensor.dtype, scales.data(), values);
+  for (float& value : values) value *= -zero_code;
+  FromFloat(tensor.dtype, values, biases.data());
+  std::vector<float> stored(values.size());
+  ToFloat(tensor.dtype, biases.data(), stored);
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (stored[i] == values[i]) continue;
+    Fail(ErrorKind::kUnsupported,
+         "{}: {}: found a scale of {} for {}, expected one that {} holds {} "
+         "times over",
+         where, tensor.name, values[i] / -zero_code,
+         SchemeLabel(tensor.storage.scheme), DTypeName(tensor.dtype),
+         zero_code);
+  }
+}
+
 }  // namespace
 
 void Checkpoint::ReadRows(const Matrix& matrix, uint64_t row,
@@ -113,6 +138,10 @@ void Checkpoint::ReadStoredRows(const Matrix& matrix, uint64_t row,
   const uint64_t scale_bytes = AffineScaleBytes(storage.scheme, matrix.cols);
   const uint64_t offset = (matrix.first_row + row) * scale_bytes;
   ReadTensor(static_cast<uint32_t>(storage.scales), offset, out.scales);
+  if (storage.scheme.kind == SchemeKind::kInt) {
+    MakeBiases(TensorOf(matrix), out.scales, out.biases, path_.string());
+    return;
+  }
   ReadTensor(static_cast<uint32_t>(storage.biases), offset, out.biases);
 }
 

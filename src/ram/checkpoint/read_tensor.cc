@@ -9,6 +9,7 @@
 #include "ram/base/checked.h"
 #include "ram/quantization/affine.h"
 #include "ram/quantization/gguf_blocks.h"
+#include "ram/quantization/packed_int.h"
 #include "ram/tensor/convert.h"
 
 namespace ram {
@@ -30,7 +31,8 @@ void DecodeRows(const TensorSource& source, uint64_t row, uint64_t rows,
   const uint64_t cols = source.cols();
   const uint64_t code_bytes = AffineCodeBytes(scheme, cols);
   const uint64_t scale_bytes = AffineScaleBytes(scheme, cols);
-  const uint64_t row_bytes = code_bytes + 2 * scale_bytes;
+  const bool ints = scheme.kind == SchemeKind::kInt;
+  const uint64_t row_bytes = code_bytes + (ints ? 1 : 2) * scale_bytes;
   const uint64_t batch =
       std::clamp<uint64_t>(kScratchBytes / row_bytes, 1, rows);
   thread_local std::vector<std::byte> scratch;
@@ -47,9 +49,15 @@ void DecodeRows(const TensorSource& source, uint64_t row, uint64_t rows,
     };
     const auto codes = read(source.file, source.tensor, code_bytes);
     const auto scales = read(*source.scale_file, *source.scale, scale_bytes);
-    const auto biases = read(*source.bias_file, *source.bias, scale_bytes);
-    DecodeAffine(scheme, source.tensor.dtype, {codes, scales, biases}, cols,
-                 out.first(count * cols));
+    const auto weights = out.first(count * cols);
+    if (ints) {
+      DecodePackedInt(scheme, source.tensor.dtype, {codes, scales}, cols,
+                      weights);
+    } else {
+      const auto biases = read(*source.bias_file, *source.bias, scale_bytes);
+      DecodeAffine(scheme, source.tensor.dtype, {codes, scales, biases}, cols,
+                   weights);
+    }
     out = out.subspan(count * cols);
     row += count;
     rows -= count;

@@ -5,6 +5,7 @@
 #include "ram/base/checked.h"
 #include "ram/base/error.h"
 #include "ram/checkpoint/model_config.h"
+#include "ram/checkpoint/packed_ints.h"
 
 namespace ram {
 namespace {
@@ -53,6 +54,7 @@ class Pairer {
       name.remove_suffix(kWeight.size());
       const Storage::Kind kind = model_.tensors[i].storage.kind;
       if (kind == Storage::Kind::kAffine) {
+        if (model_.tensors[i].storage.scheme.kind == SchemeKind::kInt) continue;
         PairAgain(std::string(name), i);
       } else if (kind == Storage::Kind::kDense && config_) {
         Pair(std::string(name), i);
@@ -219,7 +221,8 @@ void CheckMode(const Json& entry, const std::string& where) {
   Refuse(where, fmt::format("mode '{}'", mode));
 }
 
-// That config.json asks for nothing else than FP8 or affine codes.
+// That config.json asks for nothing else than FP8, packed integers or affine
+// codes.
 void CheckConfig(const Json& config, const std::string& file) {
   const Json* codes = FindConfig(config, "quantization");
   const Json* method = FindConfig(config, "quantization_config");
@@ -231,7 +234,8 @@ void CheckConfig(const Json& config, const std::string& file) {
     // MLX writes its own object a second time under this name.
     const std::string name =
         method->is_object() ? TextOf(*method, "quant_method") : "";
-    if (name != "fp8" && !(codes && name.empty())) {
+    if (name != "fp8" && !(codes && name.empty()) &&
+        !IsCompressedTensors(config)) {
       Refuse(file + ": quantization_config",
              fmt::format("quant_method '{}'", name));
     }

@@ -18,9 +18,9 @@ namespace ram {
 
 // Gives MODULE.weight of every quantized module its storage, logical shape and
 // dtype, and marks MODULE.scales and .biases in model.uses. Tensors that come
-// with a storage (from a manifest) keep it. `table` holds the tensors' names as
-// in the files. Throws kUnsupported for codes that cannot be read (GPTQ, AWQ,
-// compressed-tensors, MLX's modes other than affine); kCorrupt
+// with a storage (from a manifest, or from PairPackedInts) keep it. `table`
+// holds the tensors' names. Throws kUnsupported for codes that cannot be read
+// (GPTQ, AWQ, MLX's modes other than affine); kCorrupt
 // "DIR/config.json: quantization.MODULE: found ..., expected ..." where the
 // shapes contradict it, and where one of the three tensors is missing.
 void PairStoredCodes(const TensorTable& table, std::string_view source,
