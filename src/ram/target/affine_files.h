@@ -3,19 +3,13 @@
 
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
-#include "ram/target/target.h"
+#include "ram/target/safetensors_files.h"
 
 namespace ram {
 
-// The largest shard, header included, unless a single tensor is larger.
-inline constexpr uint64_t kMaxShardBytes = uint64_t{5} << 30;
-
-// Units and plain tensors in the order of their source tensors. A unit's
-// weight, scales and biases stay in one shard. One shard is
-// "model.safetensors", several "model-00001-of-00002.safetensors".
+// LayOutSafetensorsFiles of MODULE.weight, .scales and .biases.
 std::vector<OutputFileLayout> LayOutAffineFiles(
     const TargetLayout& layout, std::span<const Scheme> schemes,
     uint64_t max_shard_bytes = kMaxShardBytes);

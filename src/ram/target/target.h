@@ -16,13 +16,23 @@
 
 namespace ram {
 
-// The smallest thing the target can give its own precision: one matrix, or a
-// stack of experts.
+// One of several modules that a unit is stored as.
+struct UnitModule {
+  std::string name;
+  std::vector<uint64_t> shape;  // [rows, cols], cols that of its own members
+  uint32_t members = 0;         // of Unit::members, consecutive
+  uint32_t first_tensor = 0;    // Model::tensors: where it begins
+};
+
+// The smallest thing the target can give its own precision: one matrix, a
+// stack of experts, or modules that the runtime fuses.
 struct Unit {
   std::string name;  // module path in the output: "model.layers.0.mlp.up_proj"
   std::vector<uint32_t> members;  // Model::matrices, in storage order
   // Shape of the output weight before packing: members share rows x cols, and
-  // `shape` is [rows, cols], [experts, rows, cols] or [heads, rows, cols].
+  // `shape` is [rows, cols], [experts, rows, cols] or [heads, rows, cols]. With
+  // modules of different cols these are the first's, and rows all weights over
+  // cols.
   std::vector<uint64_t> shape;
   uint64_t rows = 0;  // of all members together
   uint64_t cols = 0;
@@ -32,10 +42,20 @@ struct Unit {
   std::vector<Scheme> legal;        // ascending bits, then ascending bytes; the
                                     // last is always 16-bit float
   uint32_t first_tensor = 0;        // Model::tensors: where it begins
+  std::vector<UnitModule> modules;  // empty: one, of the unit's name and shape
   // Rows of each head in llama.cpp's rotary order (Storage::head_rows); 0: as
   // they are.
   uint64_t head_rows = 0;
 
+  uint32_t module_count() const {
+    return modules.empty() ? 1 : static_cast<uint32_t>(modules.size());
+  }
+  const std::string& module_name(uint32_t module) const {
+    return modules.empty() ? name : modules[module].name;
+  }
+  const std::vector<uint64_t>& module_shape(uint32_t module) const {
+    return modules.empty() ? shape : modules[module].shape;
+  }
   uint64_t weights() const { return rows * cols; }
   uint64_t bytes(const Scheme& scheme) const {
     return SchemeBytes(scheme, rows, cols);
@@ -79,8 +99,15 @@ struct TargetLayout {
 
 // A tensor in an output file.
 struct StoredTensor {
-  // kWeight: 16-bit floats, or blocks.
-  enum class Kind : uint8_t { kCodes, kScales, kBiases, kWeight, kPlain };
+  // kWeight: 16-bit floats, or blocks. kShape: the shape of what codes hold.
+  enum class Kind : uint8_t {
+    kCodes,
+    kScales,
+    kBiases,
+    kShape,
+    kWeight,
+    kPlain
+  };
   std::string name;
   Kind kind;
   uint32_t index;  // of the unit, or of the plain tensor
@@ -88,6 +115,7 @@ struct StoredTensor {
   std::vector<uint64_t> shape;
   uint64_t offset = 0;  // absolute, in its file
   uint64_t bytes = 0;
+  uint32_t module = 0;  // of the unit
 };
 
 struct OutputFileLayout {
