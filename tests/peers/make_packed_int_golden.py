@@ -28,7 +28,7 @@ ROWS, COLS = 16, 256
 
 
 def compress(weights, bits, group):
-    """weight_packed and weight_scale, with the observer's minima and maxima."""
+    """weight_packed, _scale and _shape, with the observer's minima and maxima."""
     args = QuantizationArgs(
         num_bits=bits, symmetric=True, strategy="group", group_size=group
     )
@@ -41,8 +41,9 @@ def compress(weights, bits, group):
         {"weight": weights, "weight_scale": scale},
         QuantizationScheme(targets=["Linear"], weights=args),
     )
-    assert stored["weight_shape"].tolist() == [ROWS, COLS]
-    return stored["weight_packed"], stored["weight_scale"]
+    shape = stored["weight_shape"]
+    assert shape.tolist() == list(weights.shape)
+    return stored["weight_packed"], stored["weight_scale"], shape
 
 
 def raw(tensor):
@@ -65,7 +66,7 @@ def main():
         with open(data / "packed_int" / f"{name}.bin", "wb") as out:
             for bits in (2, 3, 4, 5, 6, 8):
                 for group in (32, 128):
-                    codes, scales = compress(weights, bits, group)
+                    codes, scales, _ = compress(weights, bits, group)
                     out.write(raw(codes))
                     out.write(raw(scales))
 

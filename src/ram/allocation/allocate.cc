@@ -181,6 +181,9 @@ Plan Allocate(const Manifest& manifest, const Target& target,
   plan.dropped = problem.layout.dropped;
   plan.totals = problem.Totals(schemes);
   NoteModel(problem, plan);
+  for (std::string& note : target.Notes(problem.layout, schemes)) {
+    plan.notes.push_back(std::move(note));
+  }
   return plan;
 }
 

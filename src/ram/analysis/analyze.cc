@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,6 +25,7 @@
 #include "ram/base/version.h"
 #include "ram/checkpoint/nonfinite.h"
 #include "ram/quantization/affine.h"
+#include "ram/quantization/packed_int.h"
 #include "ram/tensor/convert.h"
 
 namespace ram {
@@ -73,6 +75,9 @@ class Analysis {
   Encoder BlockEncoder() const {
     return options_.fast_blocks ? Encoder::kFast : Encoder::kSearch;
   }
+  Encoder IntEncoder() const {
+    return options_.search ? Encoder::kSearch : Encoder::kMinMax;
+  }
   Manifest StartManifest() const;
   void RunWindow();
   // The slices of the matrices of the window for which `wanted` holds.
@@ -85,7 +90,14 @@ class Analysis {
                               const WeightSlice& slice,
                               uint64_t index_in_slice) const;
   void Search();
+  // Measures `count` schemes more, whose errors go to MatrixRecord::nmse from
+  // `first` on, slice by slice. `measure` leaves NaN what it does not measure.
+  using MeasureRows =
+      std::function<void(const Matrix& matrix, std::span<const float> weights,
+                         Worker& worker, std::span<double> squared_errors)>;
+  void MeasureMore(size_t first, size_t count, const MeasureRows& measure);
   void MeasureBlocks();
+  void MeasureInts();
   std::map<uint32_t, std::vector<Scheme>> ChooseSchemes();
   void MeasureSpectra();
   void MeasureSpectrumOf(uint32_t index, int threads);
@@ -140,6 +152,10 @@ Manifest Analysis::StartManifest() const {
     manifest.schemes.insert(manifest.schemes.end(), blocks.begin(),
                             blocks.end());
   }
+  if (options_.ints) {
+    const auto ints = IntMeasuredSchemes(IntEncoder());
+    manifest.schemes.insert(manifest.schemes.end(), ints.begin(), ints.end());
+  }
   manifest.model = model_;
   return manifest;
 }
@@ -150,7 +166,7 @@ Manifest Analysis::Run() {
   for (const Matrix& matrix : model_.matrices) {
     total_bytes += matrix.weights() * DTypeBytes(DTypeOf(matrix));
   }
-  const int passes = 1 + SearchesAffine() + options_.blocks +
+  const int passes = 1 + SearchesAffine() + options_.blocks + options_.ints +
                      (options_.spectra != Spectra::kNone);
   progress_.Begin("analyze", total_bytes * static_cast<uint64_t>(passes));
   for (const AnalysisWindow& window :
@@ -183,6 +199,7 @@ void Analysis::RunWindow() {
   for (const auto& state : states_) state->record = state->sums->Record();
   if (SearchesAffine()) Search();
   if (options_.blocks) MeasureBlocks();
+  if (options_.ints) MeasureInts();
   if (options_.spectra != Spectra::kNone) MeasureSpectra();
   if (!profiles_) return;
   for (uint32_t i = window_.begin; i < window_.end; ++i) {
@@ -331,10 +348,11 @@ void Analysis::Search() {
   }
 }
 
-void Analysis::MeasureBlocks() {
+void Analysis::MeasureMore(size_t first, size_t count,
+                           const MeasureRows& measure) {
   const std::vector<MatrixSlice> slices =
       Slices([&](uint32_t i) { return StateOf(i).record.nonfinite == 0; });
-  std::vector<BlockErrors> errors(slices.size());
+  std::vector<double> errors(slices.size() * count, std::nan(""));
   ParallelFor(slices.size(), threads_, [&](uint64_t item, int worker) {
     if (digests_) digests_->Step(measured_bytes_ + kDigestLeadBytes);
     const MatrixSlice& at = slices[item];
@@ -342,25 +360,62 @@ void Analysis::MeasureBlocks() {
     const uint64_t row = at.slice * RowsPerSlice(matrix);
     const uint64_t rows = std::min(RowsPerSlice(matrix), matrix.rows - row);
     Worker& mine = workers_[static_cast<size_t>(worker)];
-    const auto weights = mine.reader.ReadFloats(checkpoint_, matrix, row, rows);
-    MeasureBlockErrors(weights, matrix.cols, options_.fast_blocks,
-                       options_.every_block_type, mine.blocks, errors[item]);
+    measure(matrix, mine.reader.ReadFloats(checkpoint_, matrix, row, rows),
+            mine, std::span(errors).subspan(item * count, count));
     Advance(matrix, rows);
   });
-  const size_t first = AffineMeasuredSchemes().size();
   for (uint32_t i = window_.begin; i < window_.end; ++i) {
-    StateOf(i).record.nmse.resize(first + kBlockTypes.size(), std::nan(""));
+    StateOf(i).record.nmse.resize(first + count, std::nan(""));
   }
   for (size_t item = 0; item < slices.size(); ++item) {
     MatrixRecord& record = StateOf(slices[item].matrix).record;
-    for (size_t k = 0; k < kBlockTypes.size(); ++k) {
-      const double more = record.squared_norm > 0
-                              ? errors[item][k] / record.squared_norm
-                              : errors[item][k];
+    for (size_t k = 0; k < count; ++k) {
+      const double error = errors[item * count + k];
+      const double more =
+          record.squared_norm > 0 ? error / record.squared_norm : error;
       double& value = record.nmse[first + k];
       value = slices[item].slice == 0 ? more : value + more;
     }
   }
+}
+
+void Analysis::MeasureBlocks() {
+  MeasureMore(AffineMeasuredSchemes().size(), kBlockTypes.size(),
+              [&](const Matrix& matrix, std::span<const float> weights,
+                  Worker& worker, std::span<double> out) {
+                BlockErrors errors;
+                MeasureBlockErrors(weights, matrix.cols, options_.fast_blocks,
+                                   options_.every_block_type, worker.blocks,
+                                   errors);
+                std::copy(errors.begin(), errors.end(), out.begin());
+              });
+}
+
+void Analysis::MeasureInts() {
+  const std::vector<MeasuredScheme> all = IntMeasuredSchemes(IntEncoder());
+  const auto wanted = [&](const Scheme& scheme, const Matrix& matrix) {
+    return SchemeFits(scheme, matrix.cols) &&
+           (options_.every_int_width || scheme.bits == 4 || scheme.bits == 8);
+  };
+  MeasureMore(
+      AffineMeasuredSchemes().size() +
+          (options_.blocks ? kBlockTypes.size() : 0),
+      all.size(),
+      [&](const Matrix& matrix, std::span<const float> weights, Worker&,
+          std::span<double> out) {
+        std::vector<Scheme> schemes;
+        for (const MeasuredScheme& measured : all) {
+          if (wanted(measured.scheme, matrix)) {
+            schemes.push_back(measured.scheme);
+          }
+        }
+        std::vector<double> errors(schemes.size());
+        MeasurePackedInt(schemes, IntEncoder(), KeptDType(DTypeOf(matrix)),
+                         weights, matrix.cols, errors);
+        for (size_t i = 0, k = 0; i < all.size() && k < errors.size(); ++i) {
+          if (all[i].scheme == schemes[k]) out[i] = errors[k++];
+        }
+      });
 }
 
 void Analysis::MeasureSpectra() {

@@ -30,6 +30,7 @@ struct AnalyzeOptions {
   bool fast_blocks = false;  // instead of the best effort
   // Of blocks: only those that could be on a hull.
   bool every_block_type = true;
+  bool every_int_width = true;   // else 4 and 8 bits alone
   bool allow_nonfinite = false;  // else NaN or Inf is an error
 };
 

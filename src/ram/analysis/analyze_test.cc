@@ -15,6 +15,7 @@
 #include "ram/base/file.h"
 #include "ram/base/random.h"
 #include "ram/quantization/affine.h"
+#include "ram/quantization/packed_int.h"
 
 namespace ram {
 namespace {
@@ -326,6 +327,46 @@ TEST(AnalyzeTest, HasTheErrorTheSearchingEncoderReports) {
       EncodeAffine(scheme, Encoder::kSearch, DType::kBF16, weights, matrix.cols,
                    {codes, scales, biases});
   EXPECT_NEAR(record.nmse[18 + 7] * record.squared_norm / error, 1, 1e-9);
+}
+
+TEST(AnalyzeTest, HasTheErrorOfWhatIntegersWouldHold) {
+  const Checkpoint checkpoint = Checkpoint::Open(kWikiDense);
+  for (const bool search : {true, false}) {
+    AnalyzeOptions options = Quick();
+    options.search = search;
+    options.affine = false;
+    options.ints = true;
+    options.every_int_width = false;
+    const Encoder encoder = search ? Encoder::kSearch : Encoder::kMinMax;
+    const Manifest manifest =
+        Analyze(checkpoint, options, nullptr, NoProgress());
+    for (const Scheme& scheme : {SignedInt(4, 128), SignedInt(8, 32)}) {
+      const auto measured =
+          std::find(manifest.schemes.begin(), manifest.schemes.end(),
+                    MeasuredScheme{scheme, encoder});
+      ASSERT_NE(measured, manifest.schemes.end());
+      const auto at = measured - manifest.schemes.begin();
+      for (const size_t i : {size_t{1}, size_t{5}}) {
+        const Matrix& matrix = checkpoint.model().matrices[i];
+        std::vector<float> weights(matrix.weights());
+        checkpoint.ReadRows(matrix, 0, weights);
+        std::vector<std::byte> codes(weights.size()), scales(weights.size());
+        const double error =
+            EncodePackedInt(scheme, encoder, DType::kBF16, weights, matrix.cols,
+                            {codes, scales});
+        const MatrixRecord& record = manifest.matrices[i];
+        ASSERT_GT(record.nmse.size(), static_cast<size_t>(at));
+        EXPECT_NEAR(record.nmse[static_cast<size_t>(at)],
+                    error / record.squared_norm, 1e-12);
+      }
+    }
+    const auto narrow =
+        std::find(manifest.schemes.begin(), manifest.schemes.end(),
+                  MeasuredScheme{SignedInt(3, 128), encoder}) -
+        manifest.schemes.begin();
+    EXPECT_TRUE(
+        std::isnan(manifest.matrices[1].nmse[static_cast<size_t>(narrow)]));
+  }
 }
 
 TEST(AnalyzeTest, FindsTheWidestGroupOfALaterSlice) {

@@ -158,6 +158,16 @@ std::vector<MeasuredScheme> BlockMeasuredSchemes(Encoder encoder) {
   return schemes;
 }
 
+std::vector<MeasuredScheme> IntMeasuredSchemes(Encoder encoder) {
+  std::vector<MeasuredScheme> schemes;
+  for (const int bits : kAffineBits) {
+    for (const int group : kIntGroups) {
+      schemes.push_back({SignedInt(bits, group), encoder});
+    }
+  }
+  return schemes;
+}
+
 Manifest ManifestFromJson(std::string_view text, std::string_view source) {
   ParsedManifest parsed = ParseManifest(text, source);
   for (const ParsedTensor& tensor : parsed.tensors) {

@@ -28,6 +28,8 @@ struct MeasuredScheme {
 std::vector<MeasuredScheme> AffineMeasuredSchemes();
 // The block types by one effort.
 std::vector<MeasuredScheme> BlockMeasuredSchemes(Encoder encoder);
+// Every signed integer scheme, in the order of SchemeAt.
+std::vector<MeasuredScheme> IntMeasuredSchemes(Encoder encoder);
 
 // The four metrics of docs/metrics.md; unset when not computed.
 struct Metrics {

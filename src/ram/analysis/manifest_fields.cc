@@ -153,6 +153,13 @@ bool SetBlocks(ParsedManifest& manifest, const Value& value) {
   return true;
 }
 
+bool SetCodeKind(ParsedManifest& manifest, const Value& value) {
+  const auto kind = ParseSchemeKind(*value.string);
+  manifest.tensors.back().storage.scheme.kind =
+      kind.value_or(SchemeKind::kAffine);
+  return kind == SchemeKind::kAffine || kind == SchemeKind::kInt;
+}
+
 bool SetCodeBits(ParsedManifest& manifest, const Value& value) {
   manifest.tensors.back().storage.scheme.bits = static_cast<int>(value.uint);
   return value.uint >= 2 && value.uint <= 8;
@@ -193,6 +200,7 @@ constexpr JsonField kSourceFields[] = {
 constexpr JsonContext kSource = {kSourceFields};
 
 constexpr JsonField kStoredFields[] = {
+    {"scheme", false, {kString, "\"affine\" or \"int\"", SetCodeKind}},
     {"bits", true, {kUint, "2 to 8", SetCodeBits}},
     {"group_size", true, {kUint, "32, 64 or 128", SetCodeGroup}},
 };

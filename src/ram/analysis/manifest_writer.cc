@@ -148,8 +148,12 @@ void ManifestWriter::PutMatrix(const Model& model, const Matrix& matrix,
   if (tensor.storage.kind == Storage::Kind::kBlocks) {
     Put(", \"blocks\": \"{}\"", StorageLabel(tensor));
   } else if (!tensor.storage.dense()) {
-    Put(", \"stored\": {{\"bits\": {}, \"group_size\": {}}}",
-        tensor.storage.scheme.bits, tensor.storage.scheme.group_size);
+    Put(", \"stored\": {{");
+    if (tensor.storage.scheme.kind == SchemeKind::kInt) {
+      Put("\"scheme\": \"int\", ");
+    }
+    Put("\"bits\": {}, \"group_size\": {}}}", tensor.storage.scheme.bits,
+        tensor.storage.scheme.group_size);
   }
   PutRecord(record);
   Put("}}");

@@ -59,10 +59,8 @@ class Checkpoint {
   // TensorOf(matrix).row_bytes()). Thread-safe.
   void ReadStoredRows(const Matrix& matrix, uint64_t row,
                       std::span<std::byte> out) const;
-  // Codes with their scales and biases (of TensorOf(matrix).dtype): each span
-  // holds as many rows, of AffineCodeBytes and AffineScaleBytes bytes. Biases
-  // are made for signed codes; throws kUnsupported where the type cannot hold
-  // one.
+  // Codes, scales and biases (of TensorOf(matrix).dtype; made for kInt schemes,
+  // else throws kUnsupported): as many rows of AffineCodeBytes, ScaleBytes.
   void ReadStoredRows(const Matrix& matrix, uint64_t row,
                       const AffineOutput& out) const;
 

@@ -20,9 +20,7 @@ namespace ram {
 struct Storage {
   enum class Kind : uint8_t {
     kDense,   // one after the other, each of TensorInfo::dtype
-    // Codes: MLX's (quantization/affine.h), scales and biases apart, or, where
-    // the scheme is kInt, compressed-tensors' (packed_int.h), scales apart.
-    kAffine,
+    kAffine,  // codes of `scheme`; scales and, unless it is kInt, biases apart
     kBlocks,  // ggml's blocks (quantization/gguf_blocks.h)
   };
   Kind kind = Kind::kDense;

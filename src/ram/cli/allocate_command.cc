@@ -39,7 +39,7 @@ void PrintPlan(const Plan& plan) {
 
 void Run(const Arguments& arguments, const GlobalOptions& global) {
   const AllocateOptions options = arguments.allocate.Options();
-  const Target& target = FindTarget(arguments.allocate.target);
+  const Target& target = FindTarget(arguments.allocate.TargetName());
   const Manifest manifest = ReadManifest(arguments.manifest);
   if (arguments.curve) {
     const auto curve = Curve(manifest, target, options, 16);

@@ -8,9 +8,13 @@ namespace ram {
 void AllocateArguments::AddTo(CLI::App& command) {
   command
       .add_option("--target", target,
-                  "Who will load it: mlx, gguf (llama.cpp), or native (every "
-                  "matrix and expert its own precision)")
+                  "Who will load it: mlx, gguf (llama.cpp), vllm (and "
+                  "transformers), or native (every matrix and expert its own "
+                  "precision)")
       ->capture_default_str();
+  command.add_flag("--allow-unportable", allow_unportable,
+                   "On target vllm also 2, 3, 5 and 6 bits, which vLLM has no "
+                   "kernels for");
   command
       .add_option("--policy", policy,
                   "optimal, uniform, ram-v1, ram-v2 or ram-v3")
@@ -40,6 +44,15 @@ void AllocateArguments::AddTo(CLI::App& command) {
                      "Override units by name: 'PATTERN=BITS', "
                      "'PATTERN=BITS:GROUP' or 'PATTERN=TYPE', * and ? as "
                      "wildcards, 16 leaves them; may be repeated");
+}
+
+std::string AllocateArguments::TargetName() const {
+  if (!allow_unportable) return target;
+  if (target != "vllm") {
+    Fail(ErrorKind::kUsage,
+         "--allow-unportable: found target {}, expected vllm", target);
+  }
+  return "vllm-unportable";
 }
 
 AllocateOptions AllocateArguments::Options() const {

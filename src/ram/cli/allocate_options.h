@@ -13,6 +13,7 @@ namespace ram {
 
 struct AllocateArguments {
   std::string target = "mlx";
+  bool allow_unportable = false;
   std::string policy = "optimal";
   std::optional<int> bits;
   std::optional<int> group_size;
@@ -25,6 +26,8 @@ struct AllocateArguments {
   std::vector<std::string> overrides;
 
   void AddTo(CLI::App& command);
+  // Of FindTarget. Throws kUsage on --allow-unportable for other targets.
+  std::string TargetName() const;
   // Throws kUsage on contradictions.
   AllocateOptions Options() const;
 };

@@ -136,7 +136,7 @@ void PrintDropped(const Plan& plan) {
 
 void Run(const Arguments& arguments, const GlobalOptions& global) {
   CompressOptions options;
-  options.target = arguments.allocate.target;
+  options.target = arguments.allocate.TargetName();
   options.allocate = arguments.allocate.Options();
   if (!arguments.plan.empty()) options.plan = arguments.plan;
   options.seed = global.seed;

@@ -86,6 +86,7 @@ void OutputAudit::CheckConfig() {
   if (record_.target == "gguf") return;  // all is in the weight files
   const auto config = ReadStoredJson(kConfigName);
   if (!config) return;
+  if (record_.target.starts_with("vllm")) return CheckPackedConfig(*config);
   const Json quantization = config->value("quantization", Json());
   const Json copy = config->value("quantization_config", Json());
   if (record_.target == "mlx" && quantization != copy) {

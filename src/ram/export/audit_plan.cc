@@ -45,46 +45,83 @@ void OutputAudit::ReadStoredPlan() {
   }
 }
 
-// The stored tensors of one unit follow from its scheme, dtype and shape.
-void OutputAudit::ExpectUnit(size_t index, const Record::UnitError& unit) {
+// The stored tensors of one module follow from its scheme, dtype and shape.
+void OutputAudit::ExpectModule(size_t index, const Record::UnitError& unit,
+                               const Record::UnitError::Module& module,
+                               size_t& hashes) {
   const Scheme& scheme = plan_->units[index].scheme;
-  const auto hash = [&](size_t part) {
-    return part < unit.xxh3.size() ? unit.xxh3[part] : 0;
-  };
   const auto expect = [&](const char* suffix, std::string_view type,
-                          DType dtype, uint64_t cols, size_t part) {
+                          DType dtype, std::vector<uint64_t> shape,
+                          size_t part) {
     ExpectedTensor tensor;
-    tensor.name = unit.unit + suffix;
+    tensor.name = module.name + suffix;
     tensor.type = type;
     tensor.dtype = dtype;
-    tensor.shape = unit.shape;
-    tensor.shape.back() = cols;
-    tensor.xxh3 = hash(part);
+    tensor.shape = std::move(shape);
+    tensor.xxh3 = hashes < unit.xxh3.size() ? unit.xxh3[hashes] : 0;
+    ++hashes;
     tensor.index = index;
     tensor.part = part;
     tensors_.push_back(std::move(tensor));
   };
-  const uint64_t cols = unit.shape.back();
+  const auto with_cols = [&](uint64_t cols) {
+    std::vector<uint64_t> shape = module.shape;
+    shape.back() = cols;
+    return shape;
+  };
+  const uint64_t cols = module.shape.back();
+  const auto bits = static_cast<uint64_t>(scheme.bits);
   const std::string_view kept = DTypeName(unit.dtype);
   switch (scheme.kind) {
     case SchemeKind::kFloat:
-      expect(".weight", kept, unit.dtype, cols, 0);
+      expect(".weight", kept, unit.dtype, module.shape, 0);
       return;
     case SchemeKind::kBlocks:
-      expect(".weight", FactsOf(scheme.type).name, DType::kU32, cols, 0);
+      expect(".weight", FactsOf(scheme.type).name, DType::kU32, module.shape,
+             0);
       return;
     case SchemeKind::kAffine: {
-      const auto bits = static_cast<uint64_t>(scheme.bits);
-      const auto group = static_cast<uint64_t>(scheme.group_size);
-      expect(".weight", DTypeName(DType::kU32), DType::kU32, cols * bits / 32,
-             0);
-      expect(".scales", kept, unit.dtype, cols / group, 1);
-      expect(".biases", kept, unit.dtype, cols / group, 2);
+      const uint64_t groups = cols / static_cast<uint64_t>(scheme.group_size);
+      expect(".weight", DTypeName(DType::kU32), DType::kU32,
+             with_cols(cols * bits / 32), 0);
+      expect(".scales", kept, unit.dtype, with_cols(groups), 1);
+      expect(".biases", kept, unit.dtype, with_cols(groups), 2);
       return;
     }
-    case SchemeKind::kInt:
-      Add(kPlanName, unit.unit, SchemeLabel(scheme),
-          "a scheme that can be audited");
+    case SchemeKind::kInt: {
+      const uint64_t groups = cols / static_cast<uint64_t>(scheme.group_size);
+      expect(".weight_packed", DTypeName(DType::kI32), DType::kU32,
+             with_cols(cols * bits / 32), 0);
+      expect(".weight_scale", kept, unit.dtype, with_cols(groups), 1);
+      expect(".weight_shape", DTypeName(DType::kI64), DType::kU32, {2}, 2);
+      return;
+    }
+  }
+}
+
+// Of the modules that ram.json says a unit is stored as.
+bool OutputAudit::ModulesHold(const PlannedUnit& unit,
+                              const Record::UnitError& recorded) {
+  uint64_t weights = 0;
+  for (const auto& module : recorded.modules) {
+    const auto count = CheckedProduct(module.shape);
+    const auto sum = count ? CheckedAdd(weights, *count) : std::nullopt;
+    if (!sum || module.shape.size() != 2 || *count == 0 ||
+        !SchemeFits(unit.scheme, module.shape.back())) {
+      return false;
+    }
+    weights = *sum;
+  }
+  return recorded.modules.empty() || weights == unit.weights;
+}
+
+void OutputAudit::ExpectUnit(size_t index, const Record::UnitError& unit) {
+  size_t hashes = 0;
+  if (unit.modules.empty()) {
+    ExpectModule(index, unit, {unit.unit, unit.shape}, hashes);
+  }
+  for (const auto& module : unit.modules) {
+    ExpectModule(index, unit, module, hashes);
   }
 }
 
@@ -107,15 +144,19 @@ void OutputAudit::ExpectTensors() {
     const auto& shape = recorded->second->shape;
     const auto weights = CheckedProduct(shape);
     if (shape.empty() || weights != unit.weights || weights == 0u ||
-        !SchemeFits(unit.scheme, shape.back())) {
+        !SchemeFits(unit.scheme, shape.back()) ||
+        !ModulesHold(unit, *recorded->second)) {
       Add(kPlanName, unit.unit,
           fmt::format("{} weights at {}", unit.weights,
                       SchemeLabel(unit.scheme)),
           fmt::format("what fits the shape [{}]", fmt::join(shape, ", ")));
       continue;
     }
+    const size_t modules =
+        std::max<size_t>(1, recorded->second->modules.size());
     const uint64_t bytes =
-        SchemeBytes(unit.scheme, *weights / shape.back(), shape.back());
+        SchemeBytes(unit.scheme, *weights / shape.back(), shape.back()) +
+        (unit.scheme.kind == SchemeKind::kInt ? kIntShapeBytes * modules : 0);
     if (unit.bytes != bytes) {
       Add(kPlanName, unit.unit, fmt::format("{} bytes", unit.bytes),
           fmt::format("{} bytes for {}", bytes, SchemeLabel(unit.scheme)));

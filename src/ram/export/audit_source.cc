@@ -13,6 +13,7 @@
 #include "ram/export/sums.h"
 #include "ram/quantization/affine.h"
 #include "ram/quantization/gguf_blocks.h"
+#include "ram/quantization/packed_int.h"
 #include "ram/tensor/convert.h"
 
 namespace ram {
@@ -34,6 +35,14 @@ std::span<const std::byte> ReadPart(const File& file, uint64_t begin,
   const auto part = std::span(buffer).first(bytes);
   file.ReadAt(begin + offset, part);
   return part;
+}
+
+bool SameModules(const Record::UnitError& recorded, const Unit& unit) {
+  return std::equal(recorded.modules.begin(), recorded.modules.end(),
+                    unit.modules.begin(), unit.modules.end(),
+                    [](const auto& a, const UnitModule& b) {
+                      return a.name == b.name && a.shape == b.shape;
+                    });
 }
 
 }  // namespace
@@ -94,7 +103,8 @@ void OutputAudit::SourceComparison::FindStored() {
     const auto whole = [](const ExpectedTensor& t) { return t.whole(); };
     if (begin == end || !std::all_of(begin, end, whole)) continue;
     const auto& recorded = *audit_.recorded_units_.at(unit.name);
-    if (recorded.shape != unit.shape || recorded.dtype != unit.kept_dtype) {
+    if (recorded.shape != unit.shape || recorded.dtype != unit.kept_dtype ||
+        !SameModules(recorded, unit)) {
       audit_.Add(
           begin->stored->expected->name, unit.name,
           fmt::format("shape [{}]", fmt::join(recorded.shape, ", ")),
@@ -139,8 +149,11 @@ void OutputAudit::SourceComparison::AddInputChains() {
 
 FiniteSums OutputAudit::SourceComparison::CompareUnit(const Slice& slice,
                                                       Worker& worker) {
-  const ExpectedTensor* tensors = units_[slice.index];
   const Scheme& scheme = schemes_[slice.index];
+  const bool codes =
+      scheme.kind == SchemeKind::kAffine || scheme.kind == SchemeKind::kInt;
+  const size_t parts = codes ? 3 : 1;
+  const ExpectedTensor* tensors = units_[slice.index] + parts * slice.module;
   const Unit& unit = layout_.units[slice.index];
   const DType kept = unit.kept_dtype;
   const auto read = [&](size_t part, uint64_t row_bytes) {
@@ -153,7 +166,12 @@ FiniteSums OutputAudit::SourceComparison::CompareUnit(const Slice& slice,
     worker.decoded.resize(weights.size());
   }
   const auto decoded = std::span(worker.decoded).first(weights.size());
-  if (scheme.kind == SchemeKind::kAffine) {
+  if (scheme.kind == SchemeKind::kInt) {
+    DecodePackedInt(scheme, kept,
+                    {read(0, PackedIntCodeBytes(scheme, slice.cols)),
+                     read(1, PackedIntScaleBytes(scheme, slice.cols))},
+                    slice.cols, decoded);
+  } else if (scheme.kind == SchemeKind::kAffine) {
     const uint64_t scale_bytes = AffineScaleBytes(scheme, slice.cols);
     DecodeAffine(scheme, kept,
                  {read(0, AffineCodeBytes(scheme, slice.cols)),

@@ -106,7 +106,7 @@ TEST_F(AuditTest, DecodesEveryUnitWithASource) {
 }
 
 TEST_F(AuditTest, HoldsForEveryTargetSchemeEncoderAndShardCount) {
-  for (const char* target : {"mlx", "native"}) {
+  for (const char* target : {"mlx", "native", "vllm", "vllm-unportable"}) {
     for (Encoder encoder : {Encoder::kMinMax, Encoder::kSearch}) {
       TemporaryDirectory source, parent;
       WriteTestModel(MixtureTestModel(), source, 2);

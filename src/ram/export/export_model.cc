@@ -20,6 +20,7 @@
 #include "ram/export/weight_files.h"
 #include "ram/quantization/affine.h"
 #include "ram/quantization/gguf_encode.h"
+#include "ram/quantization/packed_int.h"
 #include "ram/tensor/convert.h"
 #include "ram/tokenizer/gguf_tokenizer_files.h"
 
@@ -32,6 +33,14 @@ struct Worker {
   std::vector<std::byte> codes, scales, biases, paired;
   std::vector<float> decoded;
 };
+
+std::vector<Record::UnitError::Module> RecordedModules(const Unit& unit) {
+  std::vector<Record::UnitError::Module> modules;
+  for (const UnitModule& module : unit.modules) {
+    modules.push_back({module.name, module.shape});
+  }
+  return modules;
+}
 
 class Exporter {
  public:
@@ -57,11 +66,12 @@ class Exporter {
 
  private:
   void AddInputChains();
+  void WriteShapes();
   void WriteSlice(uint64_t item, Worker& worker);
   FiniteSums WriteUnit(const Slice& slice, std::span<const float> weights,
                        Worker& worker);
-  FiniteSums WriteAffine(const Slice& slice, std::span<const float> weights,
-                         Worker& worker);
+  FiniteSums WriteCodes(const Slice& slice, std::span<const float> weights,
+                        Worker& worker);
   FiniteSums WriteBlocks(const Slice& slice, std::span<const float> weights,
                          Worker& worker);
   FiniteSums WriteKept(const Slice& slice, std::span<const float> weights,
@@ -117,9 +127,9 @@ void Exporter::CheckFinite(const Slice& slice, std::span<const float> weights,
                 weights[*index]);
 }
 
-FiniteSums Exporter::WriteAffine(const Slice& slice,
-                                 std::span<const float> weights,
-                                 Worker& worker) {
+FiniteSums Exporter::WriteCodes(const Slice& slice,
+                                std::span<const float> weights,
+                                Worker& worker) {
   const Unit& unit = layout_.units[slice.index];
   const Scheme& scheme = schemes_[slice.index];
   const uint64_t code_bytes = AffineCodeBytes(scheme, slice.cols);
@@ -135,12 +145,22 @@ FiniteSums Exporter::WriteAffine(const Slice& slice,
   FiniteSums sums;
   sums.squared_norm = SumOfSquares(weights);
   CheckFinite(slice, weights, sums);
-  sums.squared_error = EncodeAffine(scheme, plan_.units[slice.index].encoder,
-                                    unit.kept_dtype, weights, slice.cols, out);
+  const bool ints = scheme.kind == SchemeKind::kInt;
+  const Encoder encoder = plan_.units[slice.index].encoder;
+  sums.squared_error =
+      ints ? EncodePackedInt(scheme, encoder, unit.kept_dtype, weights,
+                             slice.cols, {out.codes, out.scales})
+           : EncodeAffine(scheme, encoder, unit.kept_dtype, weights, slice.cols,
+                          out);
   CheckFinite(slice, weights, sums);
-  files_.WriteUnit(slice.index, 0, slice.stacked_row * code_bytes, out.codes);
-  files_.WriteUnit(slice.index, 1, slice.stacked_row * scale_bytes, out.scales);
-  files_.WriteUnit(slice.index, 2, slice.stacked_row * scale_bytes, out.biases);
+  files_.WriteUnit(slice.index, slice.module, 0, slice.stacked_row * code_bytes,
+                   out.codes);
+  files_.WriteUnit(slice.index, slice.module, 1,
+                   slice.stacked_row * scale_bytes, out.scales);
+  if (!ints) {
+    files_.WriteUnit(slice.index, slice.module, 2,
+                     slice.stacked_row * scale_bytes, out.biases);
+  }
   return sums;
 }
 
@@ -161,7 +181,7 @@ FiniteSums Exporter::WriteBlocks(const Slice& slice,
                    weights, slice.cols, {}, worker.codes.data());
   CheckFinite(slice, weights, sums);
   files_.WriteUnit(
-      slice.index, 0, slice.stacked_row * row_bytes,
+      slice.index, slice.module, 0, slice.stacked_row * row_bytes,
       InPairs(unit.head_rows, row_bytes, std::span(worker.codes).first(bytes),
               worker.paired));
   return sums;
@@ -179,26 +199,23 @@ FiniteSums Exporter::WriteKept(const Slice& slice,
   const FiniteSums sums = SumFinite(weights, decoded);
   CheckFinite(slice, weights, sums);
   const uint64_t row_bytes = slice.cols * DTypeBytes(unit.kept_dtype);
-  files_.WriteUnit(slice.index, 0, slice.stacked_row * row_bytes,
+  files_.WriteUnit(slice.index, slice.module, 0, slice.stacked_row * row_bytes,
                    InPairs(unit.head_rows, row_bytes, kept, worker.paired));
   return sums;
 }
 
 FiniteSums Exporter::WriteUnit(const Slice& slice,
                                std::span<const float> weights, Worker& worker) {
-  const SchemeKind kind = schemes_[slice.index].kind;
-  switch (kind) {
+  switch (schemes_[slice.index].kind) {
     case SchemeKind::kAffine:
-      return WriteAffine(slice, weights, worker);
+    case SchemeKind::kInt:
+      return WriteCodes(slice, weights, worker);
     case SchemeKind::kBlocks:
       return WriteBlocks(slice, weights, worker);
     case SchemeKind::kFloat:
-      return WriteKept(slice, weights, worker);
-    case SchemeKind::kInt:
       break;
   }
-  Fail(ErrorKind::kUnsupported, "{}: found a scheme of kind {} to be written",
-       layout_.units[slice.index].name, SchemeKindName(kind));
+  return WriteKept(slice, weights, worker);
 }
 
 void Exporter::WriteSlice(uint64_t item, Worker& worker) {
@@ -226,10 +243,23 @@ void Exporter::WriteSlice(uint64_t item, Worker& worker) {
   chains_.Pump();
 }
 
+// Codes alone do not say of what shape they are.
+void Exporter::WriteShapes() {
+  for (uint32_t u = 0; u < layout_.units.size(); ++u) {
+    if (schemes_[u].kind != SchemeKind::kInt) continue;
+    const Unit& unit = layout_.units[u];
+    for (uint32_t m = 0; m < unit.module_count(); ++m) {
+      files_.WriteUnit(u, m, 2, 0,
+                       std::as_bytes(std::span(unit.module_shape(m))));
+    }
+  }
+}
+
 void Exporter::WriteWeights() {
   const int threads = ResolveThreads(options_.threads);
   AddInputChains();
   files_.AddChains(chains_);
+  WriteShapes();
   uint64_t source_bytes = 0;
   std::vector<Worker> workers;
   for (int i = 0; i < threads; ++i) {
@@ -266,7 +296,8 @@ ExportResult Exporter::Result() const {
   for (uint32_t u = 0; u < layout_.units.size(); ++u) {
     const Unit& unit = layout_.units[u];
     record.units.push_back({unit.name, result.units[u].nmse(), unit.kept_dtype,
-                            unit.shape, nonfinite[u], files_.UnitHashes(u)});
+                            unit.shape, nonfinite[u], files_.UnitHashes(u),
+                            RecordedModules(unit)});
   }
   for (uint32_t p = 0; p < layout_.plain.size(); ++p) {
     const PlainTensor& plain = layout_.plain[p];

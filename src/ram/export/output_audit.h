@@ -58,7 +58,7 @@ class OutputAudit {
     // Index into the plan's units, or the record's plain tensors.
     bool plain = false;
     size_t index = 0;
-    size_t part = 0;  // 0 codes or weights, 1 scales, 2 biases
+    size_t part = 0;  // 0 codes or weights, 1 scales, 2 biases or shape
     // Where it lies; null: nowhere, or with another dtype or shape.
     StoredFile* stored = nullptr;
     size_t entry = 0;
@@ -81,11 +81,16 @@ class OutputAudit {
   void CheckDigests();
   void CheckTensorHashes();
   void CheckFinite();
+  void CheckFinite(size_t unit, std::span<const uint64_t> counts);
 
   // audit_plan.cc: the plan against record and headers.
   void ReadStoredPlan();
   void ExpectTensors();
   void ExpectUnit(size_t index, const Record::UnitError& unit);
+  void ExpectModule(size_t index, const Record::UnitError& unit,
+                    const Record::UnitError::Module& module, size_t& hashes);
+  static bool ModulesHold(const PlannedUnit& unit,
+                          const Record::UnitError& recorded);
   void MatchTensors();
   void CheckMatch(ExpectedTensor& tensor, StoredFile& stored, size_t entry);
   void CheckTotals();
@@ -93,6 +98,8 @@ class OutputAudit {
   // audit_config.cc: what a runtime reads beside the tensors.
   void CheckConfig();
   void CheckConfigEntries(const Json& quantization);
+  // audit_packed_config.cc: the same for target vllm.
+  void CheckPackedConfig(const Json& config);
   void CheckIndex();
   std::optional<Json> ReadStoredJson(const std::string& name);
 

@@ -25,6 +25,10 @@ OrderedJson UnitToJson(const Record::UnitError& unit) {
   if (unit.nonfinite != 0) json["nonfinite"] = unit.nonfinite;
   OrderedJson& hashes = json["xxh3"] = OrderedJson::array();
   for (uint64_t hash : unit.xxh3) hashes.push_back(HashText(hash));
+  for (const Record::UnitError::Module& module : unit.modules) {
+    json["modules"].push_back(
+        OrderedJson({{"name", module.name}, {"shape", module.shape}}));
+  }
   return json;
 }
 
@@ -117,6 +121,12 @@ std::vector<Record::UnitError> UnitsField(const Json& object,
     unit.nonfinite = OptionalUint(item, "nonfinite", source).value_or(0);
     for (const Json& hash : ArrayField(item, "xxh3", source)) {
       unit.xxh3.push_back(ParseHash(hash, source));
+    }
+    if (item.contains("modules")) {
+      for (const Json& module : ArrayField(item, "modules", source)) {
+        unit.modules.push_back(
+            {StringField(module, "name", source), ShapeField(module, source)});
+      }
     }
     units.push_back(std::move(unit));
   }

@@ -40,8 +40,16 @@ struct Record {
     DType dtype = DType::kBF16;   // of scales, biases and 16-bit weights
     std::vector<uint64_t> shape;  // before packing
     uint64_t nonfinite = 0;       // weights that are NaN or Inf (16 bits only)
-    // XXH3 (64 bits) of each stored tensor: weight, then scales and biases.
+    // XXH3 (64 bits) of each stored tensor, module by module: weight, then
+    // scales and biases or shape.
     std::vector<uint64_t> xxh3;
+    struct Module {
+      std::string name;
+      std::vector<uint64_t> shape;  // before packing
+
+      bool operator==(const Module&) const = default;
+    };
+    std::vector<Module> modules;  // empty: one, of the unit's name and shape
   };
   std::vector<UnitError> units;
 

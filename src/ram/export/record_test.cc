@@ -18,7 +18,14 @@ Record SmallRecord() {
                    {"config.json", 7, ""}};
   record.outputs = {{"model.safetensors", 45, std::string(64, 'c')}};
   record.units = {
-      {"lm_head", 0.1, DType::kF16, {96, 128}, 2, {1, ~uint64_t{0}}}};
+      {"lm_head", 0.1, DType::kF16, {96, 128}, 2, {1, ~uint64_t{0}}, {}},
+      {"m.gate_up_proj",
+       0.2,
+       DType::kBF16,
+       {4, 32},
+       0,
+       {5},
+       {{"m.gate_proj", {3, 32}}, {"m.up_proj", {1, 32}}}}};
   record.plain = {{"model.norm.weight", DType::kBF16, {128}, 0xabc}};
   record.audit = {{"holds", true}};
   return record;
@@ -40,13 +47,15 @@ TEST(RecordTest, SurvivesARoundTrip) {
 
 TEST(RecordTest, KeepsEveryFieldOfAUnit) {
   const Record read = RecordFromJson(RecordToJson(SmallRecord()), "ram.json");
-  ASSERT_EQ(read.units.size(), 1u);
+  ASSERT_EQ(read.units.size(), 2u);
   EXPECT_EQ(read.units[0].unit, "lm_head");
   EXPECT_EQ(read.units[0].nmse, 0.1);
   EXPECT_EQ(read.units[0].dtype, DType::kF16);
   EXPECT_EQ(read.units[0].shape, (std::vector<uint64_t>{96, 128}));
   EXPECT_EQ(read.units[0].nonfinite, 2u);
   EXPECT_EQ(read.units[0].xxh3, (std::vector<uint64_t>{1, ~uint64_t{0}}));
+  EXPECT_TRUE(read.units[0].modules.empty());
+  EXPECT_EQ(read.units[1].modules, SmallRecord().units[1].modules);
 }
 
 TEST(RecordTest, WritesAnAbsentDigestAsNull) {

@@ -27,12 +27,20 @@ PlainShape ShapeOfPlain(const Model& model, const PlainTensor& plain) {
 
 SliceList::SliceList(const Model& model, const TargetLayout& layout) {
   for (uint32_t u = 0; u < layout.units.size(); ++u) {
+    const Unit& unit = layout.units[u];
     uint64_t stacked_row = 0;
-    for (uint32_t member : layout.units[u].members) {
+    uint32_t module = 0, in_module = 0;
+    for (uint32_t member : unit.members) {
+      if (!unit.modules.empty() && in_module == unit.modules[module].members) {
+        ++module;
+        in_module = 0;
+        stacked_row = 0;
+      }
       const Matrix& matrix = model.matrices[member];
       jobs_.push_back({0, matrix.rows, matrix.cols, stacked_row, u, member,
-                       false, layout.units[u].head_rows});
+                       false, unit.head_rows, module});
       stacked_row += matrix.rows;
+      ++in_module;
     }
   }
   for (uint32_t p = 0; p < layout.plain.size(); ++p) {
@@ -68,6 +76,7 @@ Slice SliceList::operator[](uint64_t item) const {
   slice.plain = job.plain;
   slice.index = job.index;
   slice.matrix = job.matrix;
+  slice.module = job.module;
   slice.row = (item - job.first_item) * step;
   slice.rows = std::min(step, job.rows - slice.row);
   slice.cols = job.cols;

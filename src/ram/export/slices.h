@@ -21,7 +21,8 @@ struct Slice {
   uint64_t row = 0;     // of the member
   uint64_t rows = 0;
   uint64_t cols = 0;
-  uint64_t stacked_row = 0;  // of the unit, where `row` is stored
+  uint32_t module = 0;       // of the unit
+  uint64_t stacked_row = 0;  // of the module, where `row` is stored
   bool last = false;         // of its member or plain tensor
 
   uint64_t weights() const { return rows * cols; }
@@ -55,6 +56,7 @@ class SliceList {
     uint32_t matrix = 0;
     bool plain = false;
     uint64_t head_rows = 0;  // a slice holds whole heads
+    uint32_t module = 0;
   };
   std::vector<Job> jobs_;
   uint64_t size_ = 0;

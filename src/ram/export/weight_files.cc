@@ -10,6 +10,7 @@ size_t PartOf(StoredTensor::Kind kind) {
     case StoredTensor::Kind::kScales:
       return 1;
     case StoredTensor::Kind::kBiases:
+    case StoredTensor::Kind::kShape:
       return 2;
     default:
       return 0;
@@ -42,7 +43,11 @@ WeightFiles::WeightFiles(std::vector<OutputFileLayout> files,
 }
 
 void WeightFiles::FindPlaces(const TargetLayout& layout) {
-  units_.resize(layout.units.size());
+  first_module_.assign(1, 0);
+  for (const Unit& unit : layout.units) {
+    first_module_.push_back(first_module_.back() + unit.module_count());
+  }
+  modules_.resize(first_module_.back());
   plain_.resize(layout.plain.size());
   for (uint32_t f = 0; f < layouts_.size(); ++f) {
     const auto& tensors = layouts_[f].tensors;
@@ -51,7 +56,8 @@ void WeightFiles::FindPlaces(const TargetLayout& layout) {
       if (tensor.kind == StoredTensor::Kind::kPlain) {
         plain_[tensor.index] = {f, t};
       } else {
-        units_[tensor.index][PartOf(tensor.kind)] = {f, t};
+        const size_t module = first_module_[tensor.index] + tensor.module;
+        modules_[module][PartOf(tensor.kind)] = {f, t};
       }
     }
   }
@@ -65,9 +71,9 @@ void WeightFiles::Write(const Place& place, uint64_t offset,
   open.missing_bytes[place.tensor].fetch_sub(bytes.size());
 }
 
-void WeightFiles::WriteUnit(uint32_t unit, size_t part, uint64_t offset,
-                            std::span<const std::byte> bytes) {
-  Write(units_[unit][part], offset, bytes);
+void WeightFiles::WriteUnit(uint32_t unit, uint32_t module, size_t part,
+                            uint64_t offset, std::span<const std::byte> bytes) {
+  Write(modules_[first_module_[unit] + module][part], offset, bytes);
 }
 
 void WeightFiles::WritePlain(uint32_t plain, uint64_t offset,
@@ -116,9 +122,12 @@ std::vector<ExportedFile> WeightFiles::Files(const DigestChains& chains,
 
 std::vector<uint64_t> WeightFiles::UnitHashes(uint32_t unit) const {
   std::vector<uint64_t> hashes;
-  for (const Place& place : units_[unit]) {
-    if (place.file == kNowhere) continue;
-    hashes.push_back(open_[place.file].hashes->hashes()[place.tensor]);
+  for (size_t module = first_module_[unit]; module < first_module_[unit + 1];
+       ++module) {
+    for (const Place& place : modules_[module]) {
+      if (place.file == kNowhere) continue;
+      hashes.push_back(open_[place.file].hashes->hashes()[place.tensor]);
+    }
   }
   return hashes;
 }

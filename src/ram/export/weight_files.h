@@ -25,10 +25,10 @@ class WeightFiles {
   WeightFiles(std::vector<OutputFileLayout> files, const TargetLayout& layout,
               OutputDirectory& out);
 
-  // The stored tensors of a unit: 0 codes or 16-bit weights, 1 scales, 2
-  // biases. `offset` is within the tensor. Safe from several threads; every
-  // byte is written once.
-  void WriteUnit(uint32_t unit, size_t part, uint64_t offset,
+  // The stored tensors of a module of a unit: 0 codes or 16-bit weights, 1
+  // scales, 2 biases or shape. `offset` is within the tensor. Safe from several
+  // threads; every byte is written once.
+  void WriteUnit(uint32_t unit, uint32_t module, size_t part, uint64_t offset,
                  std::span<const std::byte> bytes);
   void WritePlain(uint32_t plain, uint64_t offset,
                   std::span<const std::byte> bytes);
@@ -38,7 +38,8 @@ class WeightFiles {
   // After the chains are finished; `first_chain` is the number of the first.
   std::vector<ExportedFile> Files(const DigestChains& chains,
                                   size_t first_chain) const;
-  // XXH3 of the stored tensors of a unit, and of a plain tensor.
+  // XXH3 of the stored tensors of a unit, module by module, and of a plain
+  // tensor.
   std::vector<uint64_t> UnitHashes(uint32_t unit) const;
   uint64_t PlainHash(uint32_t plain) const;
 
@@ -65,7 +66,8 @@ class WeightFiles {
 
   std::vector<OutputFileLayout> layouts_;
   std::vector<Open> open_;
-  std::vector<std::array<Place, 3>> units_;
+  std::vector<size_t> first_module_;  // of each unit, and their number
+  std::vector<std::array<Place, 3>> modules_;
   std::vector<Place> plain_;
 };
 

@@ -24,7 +24,9 @@ bool NeedsAnalysis(const CompressOptions& options) {
          options.allow_nonfinite;
 }
 
-AnalyzeOptions AnalysisFor(const CompressOptions& options, SchemeKind kind) {
+AnalyzeOptions AnalysisFor(const CompressOptions& options,
+                           const Target& target) {
+  const SchemeKind kind = target.kind();
   AnalyzeOptions analyze;
   analyze.seed = options.seed;
   analyze.threads = options.threads;
@@ -39,6 +41,7 @@ AnalyzeOptions AnalysisFor(const CompressOptions& options, SchemeKind kind) {
   analyze.fast_blocks = options.allocate.encoder == Encoder::kFast;
   analyze.every_block_type = false;
   analyze.ints = kind == SchemeKind::kInt && measured;
+  analyze.every_int_width = target.SchemeOf(2, std::nullopt).has_value();
   analyze.allow_nonfinite = options.allow_nonfinite;
   return analyze;
 }
@@ -55,9 +58,9 @@ Decision Decide(const Checkpoint& checkpoint, const Target& target,
   if (options.plan) return {ReadPlan(*options.plan), ""};
   const bool analyzed = NeedsAnalysis(options);
   Manifest manifest =
-      analyzed ? Analyze(checkpoint, AnalysisFor(options, target.kind()),
-                         nullptr, progress)
-               : ManifestOfShapes(checkpoint);
+      analyzed
+          ? Analyze(checkpoint, AnalysisFor(options, target), nullptr, progress)
+          : ManifestOfShapes(checkpoint);
   if (layout.metadata_bytes > 0) {
     manifest.gguf_metadata_bytes = layout.metadata_bytes;
   }

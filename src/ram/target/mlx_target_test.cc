@@ -285,7 +285,7 @@ TEST(FindTargetTest, ListsTheKnownOnes) {
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kUsage);
     EXPECT_STREQ(error.what(),
-                 "target: found 'other', expected mlx, gguf or native");
+                 "target: found 'other', expected mlx, gguf, vllm or native");
   }
 }
 

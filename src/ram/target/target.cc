@@ -6,6 +6,7 @@
 #include "ram/target/gguf_target.h"
 #include "ram/target/mlx_target.h"
 #include "ram/target/native_target.h"
+#include "ram/target/vllm_target.h"
 
 namespace ram {
 
@@ -13,12 +14,15 @@ const Target& FindTarget(std::string_view name) {
   static const MlxTarget mlx;
   static const GgufTarget gguf;
   static const NativeTarget native;
-  static const std::array<const Target*, 3> all = {&mlx, &gguf, &native};
+  static const VllmTarget vllm(true);
+  static const VllmTarget unportable(false);
+  static const std::array<const Target*, 5> all = {&mlx, &gguf, &vllm, &native,
+                                                   &unportable};
   for (const Target* target : all) {
     if (target->name() == name) return *target;
   }
-  Fail(ErrorKind::kUsage, "target: found '{}', expected mlx, gguf or native",
-       name);
+  Fail(ErrorKind::kUsage,
+       "target: found '{}', expected mlx, gguf, vllm or native", name);
 }
 
 std::string SchemesText(const Target& target) {

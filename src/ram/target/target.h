@@ -16,6 +16,9 @@
 
 namespace ram {
 
+// What a module in signed integers has besides: its shape, two numbers.
+inline constexpr uint64_t kIntShapeBytes = 16;
+
 // One of several modules that a unit is stored as.
 struct UnitModule {
   std::string name;
@@ -58,7 +61,9 @@ struct Unit {
   }
   uint64_t weights() const { return rows * cols; }
   uint64_t bytes(const Scheme& scheme) const {
-    return SchemeBytes(scheme, rows, cols);
+    const bool ints = scheme.kind == SchemeKind::kInt;
+    return SchemeBytes(scheme, rows, cols) +
+           (ints ? kIntShapeBytes * module_count() : 0);
   }
 };
 
@@ -164,6 +169,11 @@ class Target {
   // config.json of the output, from the source's; of kSafetensors.
   virtual std::string ConfigText(const Model& model, const TargetLayout& layout,
                                  std::span<const Scheme> schemes) const = 0;
+  // What is to be said of this choice to who will load it.
+  virtual std::vector<std::string> Notes(const TargetLayout&,
+                                         std::span<const Scheme>) const {
+    return {};
+  }
 };
 
 // The labels of Schemes(), for messages: "2-bit g128, ... or 8-bit g32".
