@@ -122,6 +122,13 @@ bool IsValue(std::string_view name) {
          name.ends_with(".attn_kv_b");
 }
 
+// llama-quantize's choice for rows that are no whole blocks of 256; the other
+// types are those of Target::Closest.
+GgmlType InsteadOf(GgmlType type, uint64_t cols) {
+  const bool few = type == kQ2_K || type == kQ3_K;
+  return few && cols % FactsOf(type).block_weights != 0 ? kQ4_0 : type;
+}
+
 LlamaModelFacts FactsOfModel(const Problem& problem) {
   const Model& model = problem.model();
   const auto number = [&](std::initializer_list<const char*> keys) {
@@ -191,9 +198,10 @@ std::vector<Choice> DecideLike(Problem& problem) {
   for (size_t u = 0; u < problem.layout.units.size(); ++u) {
     const Unit& unit = problem.layout.units[u];
     const int place = IsValue(unit.name) ? values++ : unit.layer;
-    const Scheme wanted =
-        Blocks(LlamaMixType(mix, facts, unit.name, place, unit.cols));
-    Choice choice{unit.legal.size() > 1 ? problem.target.Closest(unit, wanted)
+    const GgmlType type = LlamaMixType(mix, facts, unit.name, place, unit.cols);
+    const Scheme wanted = Blocks(type);
+    const Scheme fitting = Blocks(InsteadOf(type, unit.cols));
+    Choice choice{unit.legal.size() > 1 ? problem.target.Closest(unit, fitting)
                                         : kFloat16Scheme,
                   std::nullopt, fmt::format("as in llama-quantize's {}", mix)};
     if (choice.scheme != wanted) {
