@@ -120,3 +120,20 @@ def scores(model, text, window, mode, numbers):
             ids = [int(token) for token in tokens.split()[1:]]
             found[number] = ids, float(nll.split()[1])
     return [found[number] for number in numbers]
+
+
+def greedy(model, text, count):
+    """The ids of at most `count` tokens that follow the text in a file."""
+    return [
+        int(token)
+        for token in finish(
+            start("greedy", model, text, count, "exact")
+        ).split()
+    ]
+
+
+def tokens(model, texts, scratch):
+    """The ids of each text; `scratch` is a path for a file."""
+    scratch.write_bytes(b"".join(text.encode() + b"\0" for text in texts))
+    lines = finish(start("tokens", model, scratch)).splitlines()
+    return [[int(token) for token in line.split()] for line in lines]

@@ -9,9 +9,17 @@
 //     targets"; the start token is put before a window when the model wants it.
 //     exact: keys and values in float32, no flash attention; usual: llama.cpp's
 //     defaults.
+//   llama_scores tokens MODEL TEXTS
+//     prints a line of ids for each of the texts, which end with NUL; special
+//     tokens are looked for
+//   llama_scores greedy MODEL TEXT COUNT exact|usual
+//     prints the ids of at most COUNT tokens that follow TEXT, the most likely
+//     one each time, until two are nearer to each other than 1e-3, as float32
+//     does not tell them apart
 #include <ggml-backend.h>
 #include <llama.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +28,7 @@
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -43,18 +52,42 @@ void DecodeToFloat(const char* model, const char* out) {
   Check(llama_model_quantize(model, out, &params) == 0, "cannot write F32");
 }
 
-std::vector<llama_token> Tokens(const llama_vocab* vocab, const char* path) {
+std::string ReadFile(const char* path) {
   std::ifstream file(path, std::ios::binary);
   Check(file.good(), "cannot read the text");
-  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::vector<llama_token> TokensOf(const llama_vocab* vocab,
+                                  std::string_view text, bool special) {
   std::vector<llama_token> tokens(text.size() + 8);
   const int count = llama_tokenize(
       vocab, text.data(), static_cast<int>(text.size()), tokens.data(),
-      static_cast<int>(tokens.size()), /*add_special=*/false,
-      /*parse_special=*/false);
-  Check(count > 0, "cannot tokenize");
+      static_cast<int>(tokens.size()), /*add_special=*/false, special);
+  Check(count >= 0, "cannot tokenize");
   tokens.resize(static_cast<size_t>(count));
   return tokens;
+}
+
+std::vector<llama_token> Tokens(const llama_vocab* vocab, const char* path) {
+  return TokensOf(vocab, ReadFile(path), false);
+}
+
+void PrintTokens(const char* path, const char* texts) {
+  llama_model_params params = llama_model_default_params();
+  params.vocab_only = true;
+  llama_model* model = llama_model_load_from_file(path, params);
+  Check(model != nullptr, "cannot load the model");
+  const std::string all = ReadFile(texts);
+  for (size_t at = 0, end; (end = all.find('\0', at)) != all.npos;
+       at = end + 1) {
+    const std::string_view text = std::string_view(all).substr(at, end - at);
+    for (const llama_token token :
+         TokensOf(llama_model_get_vocab(model), text, true)) {
+      std::printf("%d ", token);
+    }
+    std::printf("\n");
+  }
 }
 
 // -log of the probability of `token`, in double precision.
@@ -66,20 +99,25 @@ double Nll(const float* logits, int vocabulary, llama_token token) {
   return std::log(sum) + static_cast<double>(largest - logits[token]);
 }
 
+llama_context* MakeContext(llama_model* model, int positions, bool exact) {
+  llama_context_params params = llama_context_default_params();
+  params.n_ctx = static_cast<uint32_t>(positions);
+  params.n_batch = params.n_ubatch = kBatch;
+  params.n_threads = params.n_threads_batch = kThreads;
+  if (exact) {
+    params.type_k = params.type_v = GGML_TYPE_F32;
+    params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
+  }
+  llama_context* context = llama_init_from_model(model, params);
+  Check(context != nullptr, "cannot make a context");
+  return context;
+}
+
 class Scorer {
  public:
   Scorer(llama_model* model, int window, bool exact)
       : vocab_(llama_model_get_vocab(model)), window_(window) {
-    llama_context_params params = llama_context_default_params();
-    params.n_ctx = static_cast<uint32_t>(window + 1);
-    params.n_batch = params.n_ubatch = kBatch;
-    params.n_threads = params.n_threads_batch = kThreads;
-    if (exact) {
-      params.type_k = params.type_v = GGML_TYPE_F32;
-      params.flash_attn_type = LLAMA_FLASH_ATTN_TYPE_DISABLED;
-    }
-    context_ = llama_init_from_model(model, params);
-    Check(context_ != nullptr, "cannot make a context");
+    context_ = MakeContext(model, window + 1, exact);
   }
 
   double MeanNll(const llama_token* tokens) {
@@ -130,6 +168,39 @@ class Scorer {
   llama_context* context_;
 };
 
+// The most likely token; -1 where another is as likely.
+llama_token MostLikely(const float* logits, int vocabulary) {
+  constexpr float kGap = 1e-3f;
+  const float* const best = std::max_element(logits, logits + vocabulary);
+  for (int i = 0; i < vocabulary; ++i) {
+    if (logits + i != best && logits[i] > *best - kGap) return -1;
+  }
+  return static_cast<llama_token>(best - logits);
+}
+
+void Greedy(const char* path, const char* text, int count, bool exact) {
+  llama_model* model =
+      llama_model_load_from_file(path, llama_model_default_params());
+  Check(model != nullptr, "cannot load the model");
+  const llama_vocab* vocab = llama_model_get_vocab(model);
+  std::vector<llama_token> tokens = Tokens(vocab, text);
+  if (llama_vocab_get_add_bos(vocab)) {
+    tokens.insert(tokens.begin(), llama_vocab_bos(vocab));
+  }
+  llama_context* context =
+      MakeContext(model, static_cast<int>(tokens.size()) + count, exact);
+  for (int i = 0; i < count; ++i) {
+    const llama_batch batch =
+        llama_batch_get_one(tokens.data(), static_cast<int>(tokens.size()));
+    Check(llama_decode(context, batch) == 0, "cannot decode");
+    const llama_token next = MostLikely(llama_get_logits_ith(context, -1),
+                                        llama_vocab_n_tokens(vocab));
+    if (next < 0) return;
+    std::printf("%d ", next);
+    tokens = {next};
+  }
+}
+
 void Score(const char* path, const char* text, int window, bool exact,
            const std::vector<size_t>& numbers) {
   llama_model* model =
@@ -163,6 +234,16 @@ int main(int count, char** arguments) {
     Check(count >= 4, "too few arguments");
     if (std::strcmp(arguments[1], "float") == 0) {
       DecodeToFloat(arguments[2], arguments[3]);
+      return 0;
+    }
+    if (std::strcmp(arguments[1], "tokens") == 0) {
+      PrintTokens(arguments[2], arguments[3]);
+      return 0;
+    }
+    if (std::strcmp(arguments[1], "greedy") == 0) {
+      Check(count == 6, "expected MODEL TEXT COUNT exact|usual");
+      Greedy(arguments[2], arguments[3], std::atoi(arguments[4]),
+             std::strcmp(arguments[5], "exact") == 0);
       return 0;
     }
     Check(count >= 7, "too few arguments");

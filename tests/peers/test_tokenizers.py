@@ -8,10 +8,12 @@ import json
 import os
 import subprocess
 
+import llama_library
 import pytest
 import sentencepiece
+import tiny_models
 import tokenizer_corpus as corpus
-from conftest import ROOT, checkpoint
+from conftest import ROOT, checkpoint, run_ram
 from tokenizers import Tokenizer
 
 TOOL = os.environ.get("TOKENIZER_TOOL", str(ROOT / "build/release/tokenizer_tool"))
@@ -98,3 +100,40 @@ def test_same_ids_as_sentencepiece(name, tmp_path):
     reference = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "tokenizer.model"))
     expected = reference.encode(TEXTS)
     assert differences(TEXTS, expected, encode(tmp_path, TEXTS, parse=False)) == []
+
+
+# Texts that llama.cpp cuts as the original does: it has no NFC, and its own
+# ideas about code points that are no letters of a living language.
+PLAIN = [
+    "The quick brown fox jumps over 13 lazy dogs.",
+    "I'm, you're, they'll; don't!  two  spaces\n\nand 12345 lines\n",
+    "naïve Übermut, ça va — Привет, мир 你好，世界 こんにちは",
+    "def f(x):\n\treturn x ** 2  # 3.14\n",
+    "a<|im_end|>b <|endoftext|> c",
+    "",
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_ids_in_a_gguf_file(name, tmp_path):
+    """What target gguf makes of the tokenizer: every text in `ram`, the plain
+    ones in llama.cpp, too."""
+    path = folder(name)
+    reference = Tokenizer.from_file(str(path / "tokenizer.json"))
+    rows = max(reference.get_vocab().values()) + 1
+    source = tiny_models.make(
+        "llama", tmp_path, path, vocab_size=rows + 3, hidden_size=32,
+        intermediate_size=32, num_hidden_layers=1, num_attention_heads=1,
+        num_key_value_heads=1, head_dim=32)
+    run_ram("compress", source, "-o", tmp_path / "out", "--target", "gguf",
+            "--policy", "uniform", "--bits", "8")
+    model = tmp_path / "out/model.gguf"
+    # SentencePiece's readers put U+2581 behind special tokens, too.
+    texts = [text for text in TEXTS if "<" not in text]
+    assert len(texts) > 500
+    expected = [e.ids for e in reference.encode_batch(texts, add_special_tokens=False)]
+    assert differences(texts, expected, encode(model, texts)) == []
+    plain = PLAIN if "▁the" not in reference.get_vocab() else PLAIN[:4]
+    expected = [e.ids for e in reference.encode_batch(plain, add_special_tokens=False)]
+    found = llama_library.tokens(model, plain, tmp_path / "texts")
+    assert differences(plain, expected, found) == []
