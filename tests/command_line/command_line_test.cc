@@ -113,7 +113,7 @@ TEST_F(CommandLineTest, GoesFromCheckpointToReproducedOutput) {
 
 TEST_F(CommandLineTest, CompressesWithEveryPolicyAndTarget) {
   model_.Write(directory_ / "model");
-  for (const char* target : {"mlx", "native"}) {
+  for (const char* target : {"mlx", "native", "vllm"}) {
     for (const char* policy :
          {"uniform", "ram-v1", "ram-v2", "ram-v3", "optimal"}) {
       const std::string out = std::string(target) + "-" + policy;
@@ -124,6 +124,29 @@ TEST_F(CommandLineTest, CompressesWithEveryPolicyAndTarget) {
       EXPECT_EQ(Ram("audit " + out + " --source model").code, 0) << out;
     }
   }
+}
+
+TEST_F(CommandLineTest, HoldsWidthsWithoutKernelsOnlyWhenAllowed) {
+  model_.Write(directory_ / "model");
+  const std::string three =
+      "compress model --target vllm --policy uniform "
+      "--bits 3 -o out ";
+  const Outcome refused = Ram(three);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_NE(refused.err.find("--bits 3: found what target vllm cannot hold, "
+                             "expected int4 g128, int4 g32, int8 g128 or "
+                             "int8 g32"),
+            std::string::npos)
+      << refused.err;
+  EXPECT_EQ(Ram("compress model --allow-unportable -o out").code, 2);
+  EXPECT_EQ(Names(), std::vector<std::string>{"model"});
+
+  const Outcome allowed = Ram(three + "--allow-unportable");
+  EXPECT_EQ(allowed.code, 0) << allowed.err;
+  EXPECT_EQ(Ram("audit out --source model").code, 0);
+  EXPECT_EQ(Ram("reproduce out --source model").code, 0);
+  EXPECT_NE(Ram("inspect out").out.find("int3 g128"), std::string::npos);
+  EXPECT_EQ(Ram("compress out -o again").code, 0);
 }
 
 TEST_F(CommandLineTest, SaysInAdvanceWhatItWillWrite) {

@@ -54,7 +54,7 @@ class CompressedScoresTest : public testing::TestWithParam<const char*> {};
 
 TEST_P(CompressedScoresTest, EqualTheSourcesAt16Bits) {
   const Checkpoint source = Checkpoint::Open(Tiny(GetParam()));
-  for (const char* target : {"mlx", "native"}) {
+  for (const char* target : {"mlx", "native", "vllm"}) {
     SCOPED_TRACE(target);
     const TemporaryDirectory directory;
     CompressTo(source.path(), directory / "out", target, 16);
