@@ -16,11 +16,15 @@
 //     prints the ids of at most COUNT tokens that follow TEXT, the most likely
 //     one each time, until two are nearer to each other than 1e-3, as float32
 //     does not tell them apart
+//   llama_scores memory MODEL CONTEXT TEXTS f16|q8_0
+//     prints llama.cpp's own lines about sizes when it makes room for TEXTS
+//     texts of CONTEXT tokens, as its programs do (windows as long as they are)
 #include <ggml-backend.h>
 #include <llama.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -42,6 +46,25 @@ void Check(bool good, const char* what) {
 
 void Quiet(ggml_log_level level, const char* text, void*) {
   if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+}
+
+void PrintSizes(ggml_log_level level, const char* text, void*) {
+  if (level == GGML_LOG_LEVEL_INFO && std::strstr(text, "size =")) {
+    std::fputs(text, stdout);
+  }
+}
+
+void Memory(const char* path, uint32_t context, uint32_t texts, bool codes) {
+  llama_model* model =
+      llama_model_load_from_file(path, llama_model_default_params());
+  Check(model != nullptr, "cannot load the model");
+  llama_context_params params = llama_context_default_params();
+  params.n_ctx = context * texts;
+  params.n_seq_max = texts;
+  params.swa_full = false;
+  if (codes) params.type_k = params.type_v = GGML_TYPE_Q8_0;
+  llama_log_set(PrintSizes, nullptr);
+  Check(llama_init_from_model(model, params) != nullptr, "no context");
 }
 
 void DecodeToFloat(const char* model, const char* out) {
@@ -244,6 +267,13 @@ int main(int count, char** arguments) {
       Check(count == 6, "expected MODEL TEXT COUNT exact|usual");
       Greedy(arguments[2], arguments[3], std::atoi(arguments[4]),
              std::strcmp(arguments[5], "exact") == 0);
+      return 0;
+    }
+    if (std::strcmp(arguments[1], "memory") == 0) {
+      Check(count >= 6, "too few arguments");
+      Memory(arguments[2], static_cast<uint32_t>(std::atoi(arguments[3])),
+             static_cast<uint32_t>(std::atoi(arguments[4])),
+             std::strcmp(arguments[5], "q8_0") == 0);
       return 0;
     }
     Check(count >= 7, "too few arguments");

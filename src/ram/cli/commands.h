@@ -17,5 +17,6 @@ void AddExplainCommand(CLI::App& app, const GlobalOptions& global);
 void AddReproduceCommand(CLI::App& app, const GlobalOptions& global);
 void AddEvaluateCommand(CLI::App& app, const GlobalOptions& global);
 void AddGenerateCommand(CLI::App& app, const GlobalOptions& global);
+void AddFitCommand(CLI::App& app, const GlobalOptions& global);
 
 }  // namespace ram

@@ -56,6 +56,7 @@ int Run(int argc, char** argv) {
   ram::AddReproduceCommand(app, global);
   ram::AddEvaluateCommand(app, global);
   ram::AddGenerateCommand(app, global);
+  ram::AddFitCommand(app, global);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -7,6 +7,7 @@
 
 #include "ram/base/error.h"
 #include "ram/checkpoint/architecture.h"
+#include "ram/checkpoint/attention_window.h"
 #include "ram/checkpoint/model_config.h"
 
 namespace ram {
@@ -194,33 +195,12 @@ class Reader {
         ReadRotary(local, Number("rope_local_base_freq", 10'000)));
   }
 
-  bool HasWindow(uint64_t layer) const {
-    const Json* types = FindConfig(json_, "layer_types");
-    if (types && types->is_array() && layer < types->size()) {
-      return (*types)[layer] == "sliding_attention";
-    }
-    if (Is("Gemma-3")) {
-      const auto every = read_.Find("sliding_window_pattern").value_or(6);
-      return every != 0 && (layer + 1) % every != 0;
-    }
-    if (Is("Qwen2") || Is("Qwen3")) {
-      return Flag("use_sliding_window", false) &&
-             layer >= read_.Find("max_window_layers").value_or(28);
-    }
-    if (Is("Qwen3-MoE")) return Flag("use_sliding_window", false);
-    return Is("Mistral") || Is("Mixtral") || Is("Phi-3");
-  }
-
   void ReadLayers() {
-    const uint64_t window =
-        read_.Find("sliding_window").value_or(Is("Gemma-3") ? 4096 : 0);
     for (uint64_t i = 0; i < read_.layers(); ++i) {
       LayerConfig layer;
       layer.mixture = (read_.Traits(i) & kMoe) != 0;
-      if (HasWindow(i)) {
-        layer.window = window;
-        layer.rotary = config_.rotaries.size() - 1;
-      }
+      layer.window = AttentionWindow(json_, read_, i);
+      if (layer.window > 0) layer.rotary = config_.rotaries.size() - 1;
       config_.layers.push_back(layer);
     }
   }

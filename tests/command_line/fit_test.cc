@@ -1,0 +1,103 @@
+// `ram fit` as its user meets it.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include <filesystem>
+#include <string>
+
+#include "command_line/tiny_model.h"
+#include "ram/base/file.h"
+#include "ram/base/json.h"
+#include "ram/base/temporary_directory.h"
+
+namespace ram {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+struct Outcome {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+class FitCommandTest : public testing::Test {
+ protected:
+  FitCommandTest() { model_.Write(directory_ / "model"); }
+
+  Outcome Ram(const std::string& arguments) {
+    const std::string command = "cd '" + directory_.path().string() + "' && '" +
+                                RAM_PROGRAM + "' " + arguments +
+                                " >.out 2>.err </dev/null";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+            ReadTextFile(directory_ / ".out"),
+            ReadTextFile(directory_ / ".err")};
+  }
+
+  TemporaryDirectory directory_;
+  TinyModel model_;
+};
+
+TEST_F(FitCommandTest, ReadsOnlyHeadersOfAModel) {
+  const Outcome outcome = Ram("fit model --memory 8MiB --context 256");
+  EXPECT_EQ(outcome.err, "");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("Best in 8.00 MiB with 256 tokens: as "
+                                     "stored, 16.0"));
+  EXPECT_THAT(outcome.out, HasSubstr("run `ram analyze MODEL -o DIR`"));
+  // 2 layers x (64 + 64) x 256 tokens x 2 bytes
+  EXPECT_THAT(outcome.out, HasSubstr("131,072"));
+}
+
+TEST_F(FitCommandTest, PredictsTheLossOfAnAnalysedModel) {
+  ASSERT_EQ(Ram("analyze model -o analysis").code, 0);
+  const Outcome outcome = Ram("fit analysis --memory 1MB --context 256 --json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const Json json = Json::parse(outcome.out);
+  EXPECT_EQ(json["measured"], true);
+  const Json best = json["rows"][json["best"].get<size_t>()];
+  EXPECT_EQ(best["policy"], "optimal");
+  EXPECT_LE(best["total_bytes"], 1'000'000);
+  // What it says is what compress writes.
+  const Outcome written =
+      Ram("compress model -o out --json --size " +
+          std::to_string(json["room_bytes"].get<uint64_t>()) + "B");
+  ASSERT_EQ(written.code, 0) << written.err;
+  EXPECT_EQ(Json::parse(written.out)["totals"]["file_bytes"],
+            best["weight_bytes"]);
+}
+
+TEST_F(FitCommandTest, NeedsNoWeights) {
+  std::filesystem::remove(directory_ / "model/model.safetensors");
+  const Outcome outcome = Ram("fit model --memory macbook-16gb");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("found config.json and no weights"));
+  EXPECT_THAT(outcome.out, HasSubstr("macOS lets the GPU use 2/3"));
+}
+
+TEST_F(FitCommandTest, ListsMachines) {
+  const Outcome outcome = Ram("fit --machines");
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_THAT(outcome.out, HasSubstr("rtx-4090"));
+  EXPECT_THAT(outcome.out, HasSubstr("github.com/ollama/ollama/issues/434"));
+}
+
+TEST_F(FitCommandTest, RefusesWhatMakesNoSense) {
+  EXPECT_EQ(Ram("fit model").code, 2);
+  EXPECT_EQ(Ram("fit --memory 1GiB").code, 2);
+  EXPECT_EQ(Ram("fit model --memory lots").code, 2);
+  EXPECT_EQ(Ram("fit model --memory 1GiB --kv q3").code, 2);
+  EXPECT_EQ(Ram("fit model --memory 1GiB --target vllm").code, 2);
+  EXPECT_EQ(Ram("fit nothing --memory 1GiB").code, 5);
+  const Outcome outcome = Ram("fit model --memory 1GiB --context 0");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("--context: found 0"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("Best")));
+}
+
+}  // namespace
+}  // namespace ram
