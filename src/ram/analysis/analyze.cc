@@ -16,6 +16,8 @@
 #include "ram/analysis/file_digests.h"
 #include "ram/analysis/matrix_slices.h"
 #include "ram/analysis/matrix_sums.h"
+#include "ram/analysis/peak_count.h"
+#include "ram/analysis/router_load.h"
 #include "ram/analysis/search_schemes.h"
 #include "ram/analysis/spectrum.h"
 #include "ram/base/checked.h"
@@ -80,6 +82,7 @@ class Analysis {
   }
   Manifest StartManifest() const;
   void RunWindow();
+  void SimulateRouters();
   // The slices of the matrices of the window for which `wanted` holds.
   template <typename Wanted>
   std::vector<MatrixSlice> Slices(const Wanted& wanted) const;
@@ -116,6 +119,7 @@ class Analysis {
   std::atomic<uint64_t> measured_bytes_ = 0;
   AnalysisWindow window_;
   std::vector<std::unique_ptr<MatrixState>> states_;
+  std::vector<float> embedding_moments_;  // of the columns, for the routers
 };
 
 Analysis::Analysis(const Checkpoint& checkpoint, const AnalyzeOptions& options,
@@ -178,6 +182,7 @@ Manifest Analysis::Run() {
     }
   }
   states_.clear();
+  if (profiles_) SimulateRouters();
   if (digests_) {
     digests_->Finish();
     const std::vector<std::string> digests = digests_->Take();
@@ -206,7 +211,25 @@ void Analysis::RunWindow() {
     MatrixProfile profile = StateOf(i).sums->Profile(options_.seed);
     const auto& values = StateOf(i).singular_values;
     profile.singular_values.assign(values.begin(), values.end());
+    if (MatrixAt(i).role == "embed_tokens") {
+      embedding_moments_ = profile.column_second_moments;
+    }
     profiles_->Add(MatrixAt(i), std::move(profile));
+  }
+}
+
+void Analysis::SimulateRouters() {
+  std::vector<const Matrix*> routers;
+  for (const Matrix& matrix : model_.matrices) {
+    if (matrix.role == "router") routers.push_back(&matrix);
+  }
+  std::vector<std::vector<float>> loads(routers.size());
+  ParallelFor(routers.size(), threads_, [&](uint64_t item, int) {
+    loads[item] = RouterLoadOf(checkpoint_, *routers[item], embedding_moments_,
+                               options_.seed);
+  });
+  for (size_t i = 0; i < routers.size(); ++i) {
+    profiles_->AddRouterLoad(*routers[i], std::move(loads[i]));
   }
 }
 
@@ -262,6 +285,7 @@ void Analysis::MeasureSlice(const MatrixSlice& at, Worker& worker) {
   }
   if (profiles_) {
     result->hash = XXH3_64bits(slice.bytes.data(), slice.bytes.size());
+    result->peak = CountPeaks(slice.dtype, slice.bytes);
   }
   state.sums->Add(at.slice, std::move(result));
   measured_bytes_ += rows * matrix.cols * DTypeBytes(DTypeOf(matrix));

@@ -42,6 +42,7 @@ struct MatrixProfile {
   uint64_t hash = 0;                         // XXH3 of the weights as stored
   std::vector<float> sketch;                 // [64] for experts, else empty
   std::vector<float> singular_values;        // only with Spectra::kFull
+  uint64_t at_absmax = 0;  // weights of the largest magnitude; 0 with NaN
 };
 
 // Receives profiles in the order of the matrices, so that they need not all be
@@ -50,6 +51,9 @@ class ProfileSink {
  public:
   virtual ~ProfileSink() = default;
   virtual void Add(const Matrix& matrix, MatrixProfile profile) = 0;
+  // Once all are there, for every router: the share of simulated tokens that
+  // each expert gets [experts] (router_load.h), or nothing where unknown.
+  virtual void AddRouterLoad(const Matrix&, std::vector<float>) {}
 };
 
 // Throws kCorrupt on NaN or Inf (names tensor and index) unless allowed, kIo

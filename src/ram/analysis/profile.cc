@@ -20,6 +20,7 @@ std::vector<SafetensorsTensor> ProfileTensors(const Model& model,
     tensors.push_back(
         {name + ".column_second_moments", DType::kF32, {matrix.cols}});
     tensors.push_back({name + ".hash", DType::kU64, {1}});
+    tensors.push_back({name + ".at_absmax", DType::kU64, {1}});
     if (matrix.expert >= 0) {
       tensors.push_back({name + ".sketch", DType::kF32, {kSketchSize}});
     }
@@ -28,6 +29,11 @@ std::vector<SafetensorsTensor> ProfileTensors(const Model& model,
                          DType::kF32,
                          {std::min(matrix.rows, matrix.cols)}});
     }
+  }
+  for (const Matrix& matrix : model.matrices) {
+    if (matrix.role != "router") continue;
+    tensors.push_back(
+        {matrix.name + ".simulated_load", DType::kF32, {matrix.rows}});
   }
   return tensors;
 }
@@ -53,11 +59,18 @@ void ProfileWriter::Add(const Matrix& matrix, MatrixProfile profile) {
   Write(std::as_bytes(std::span(profile.row_norms)));
   Write(std::as_bytes(std::span(profile.column_second_moments)));
   Write(std::as_bytes(std::span(&profile.hash, 1)));
+  Write(std::as_bytes(std::span(&profile.at_absmax, 1)));
   if (matrix.expert >= 0) Write(std::as_bytes(std::span(profile.sketch)));
   if (!full_spectra_) return;
   // None for a matrix with NaN: zeros then.
   profile.singular_values.resize(std::min(matrix.rows, matrix.cols));
   Write(std::as_bytes(std::span(profile.singular_values)));
+}
+
+void ProfileWriter::AddRouterLoad(const Matrix& router,
+                                  std::vector<float> load) {
+  load.resize(router.rows);
+  Write(std::as_bytes(std::span(load)));
 }
 
 }  // namespace ram

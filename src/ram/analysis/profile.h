@@ -4,13 +4,19 @@
 //   NAME.column_second_moments  F32 [cols]  mean of w^2 over the rows
 //   NAME.hash                   U64 [1]     XXH3 of the XXH3 of every slice of
 //                                           2^19 weights, rounded to rows
+//   NAME.at_absmax              U64 [1]     weights of the largest magnitude
 //   NAME.sketch                 F32 [64]    experts only; inner products of
 //                                           sketches estimate those of matrices
 //   NAME.singular_values        F32 [min(rows, cols)]  --spectra full only
+// and then for each router:
+//   NAME.simulated_load         F32 [rows]  share of simulated tokens that each
+//                                           expert gets (router_load.h); zeros:
+//                                           unknown
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <filesystem>
 #include <span>
 #include <vector>
 
@@ -27,6 +33,7 @@ class ProfileWriter : public ProfileSink {
                 OutputDirectory& directory);
 
   void Add(const Matrix& matrix, MatrixProfile profile) override;
+  void AddRouterLoad(const Matrix& router, std::vector<float> load) override;
 
  private:
   void Write(std::span<const std::byte> bytes);
@@ -36,5 +43,11 @@ class ProfileWriter : public ProfileSink {
   std::vector<uint64_t> offsets_;  // of every tensor
   size_t next_ = 0;
 };
+
+// Hands the profiles of `model` to `sink` as Analyze did, one at a time. Throws
+// kIo, and kCorrupt "FILE: TENSOR: found ..., expected ..." where the profile
+// is not one of this model.
+void ReadProfile(const std::filesystem::path& path, const Model& model,
+                 ProfileSink& sink);
 
 }  // namespace ram
