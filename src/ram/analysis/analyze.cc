@@ -16,7 +16,7 @@
 #include "ram/analysis/file_digests.h"
 #include "ram/analysis/matrix_slices.h"
 #include "ram/analysis/matrix_sums.h"
-#include "ram/analysis/peak_count.h"
+#include "ram/analysis/repeat_counts.h"
 #include "ram/analysis/router_load.h"
 #include "ram/analysis/search_schemes.h"
 #include "ram/analysis/spectrum.h"
@@ -285,7 +285,7 @@ void Analysis::MeasureSlice(const MatrixSlice& at, Worker& worker) {
   }
   if (profiles_) {
     result->hash = XXH3_64bits(slice.bytes.data(), slice.bytes.size());
-    result->peak = CountPeaks(slice.dtype, slice.bytes);
+    result->repeats = CountRepeats(slice.dtype, slice.bytes);
   }
   state.sums->Add(at.slice, std::move(result));
   measured_bytes_ += rows * matrix.cols * DTypeBytes(DTypeOf(matrix));

@@ -43,6 +43,9 @@ struct MatrixProfile {
   std::vector<float> sketch;                 // [64] for experts, else empty
   std::vector<float> singular_values;        // only with Spectra::kFull
   uint64_t at_absmax = 0;  // weights of the largest magnitude; 0 with NaN
+  // Share of different numbers among 32 neighbours that are not zero: near 1,
+  // unless the weights lie on a coarse grid. 1 where nothing was sampled.
+  float distinct = 1;
 };
 
 // Receives profiles in the order of the matrices, so that they need not all be

@@ -124,7 +124,7 @@ void MatrixSums::Merge(const SliceResult& result) {
   AddTo(total_.signed_sums, sums.signed_sums);
   rows_ += sums.row_squares.size();
   hashes_.push_back(result.hash);
-  peak_.Merge(result.peak);
+  repeats_.Merge(result.repeats);
 }
 
 MatrixRecord MatrixSums::Record() const {
@@ -170,7 +170,11 @@ MatrixProfile MatrixSums::Profile(uint64_t seed) const {
     profile.column_second_moments.push_back(static_cast<float>(square / rows));
   }
   profile.hash = XXH3_64bits(hashes_.data(), hashes_.size() * sizeof(uint64_t));
-  if (total_.nonfinite == 0) profile.at_absmax = peak_.count;
+  if (total_.nonfinite == 0) profile.at_absmax = repeats_.at_peak;
+  if (repeats_.sampled > 0) {
+    profile.distinct = static_cast<float>(repeats_.distinct) /
+                       static_cast<float>(repeats_.sampled);
+  }
   if (!total_.signed_sums.empty()) {
     profile.sketch = SketchOf(total_.signed_sums, seed, matrix_.role);
   }

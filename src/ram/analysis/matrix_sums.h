@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "ram/analysis/analyze.h"
-#include "ram/analysis/peak_count.h"
+#include "ram/analysis/repeat_counts.h"
 #include "ram/analysis/weight_sums.h"
 
 namespace ram {
@@ -19,7 +19,7 @@ namespace ram {
 struct SliceResult {
   WeightSums sums;
   uint64_t hash = 0;  // XXH3 of the slice's bytes
-  PeakCount peak;
+  RepeatCounts repeats;
 };
 
 // Results that are reused, as new memory for each slice would cost more than
@@ -70,7 +70,7 @@ class MatrixSums {
   double squared_norm_ = 0;
   std::vector<float> row_norms_;
   std::vector<uint64_t> hashes_;
-  PeakCount peak_;
+  RepeatCounts repeats_;
 };
 
 // The +-1 of every row of a sketch: of the seed and the role only, so that the

@@ -21,6 +21,7 @@ std::vector<SafetensorsTensor> ProfileTensors(const Model& model,
         {name + ".column_second_moments", DType::kF32, {matrix.cols}});
     tensors.push_back({name + ".hash", DType::kU64, {1}});
     tensors.push_back({name + ".at_absmax", DType::kU64, {1}});
+    tensors.push_back({name + ".distinct", DType::kF32, {1}});
     if (matrix.expert >= 0) {
       tensors.push_back({name + ".sketch", DType::kF32, {kSketchSize}});
     }
@@ -60,6 +61,7 @@ void ProfileWriter::Add(const Matrix& matrix, MatrixProfile profile) {
   Write(std::as_bytes(std::span(profile.column_second_moments)));
   Write(std::as_bytes(std::span(&profile.hash, 1)));
   Write(std::as_bytes(std::span(&profile.at_absmax, 1)));
+  Write(std::as_bytes(std::span(&profile.distinct, 1)));
   if (matrix.expert >= 0) Write(std::as_bytes(std::span(profile.sketch)));
   if (!full_spectra_) return;
   // None for a matrix with NaN: zeros then.

@@ -5,6 +5,8 @@
 //   NAME.hash                   U64 [1]     XXH3 of the XXH3 of every slice of
 //                                           2^19 weights, rounded to rows
 //   NAME.at_absmax              U64 [1]     weights of the largest magnitude
+//   NAME.distinct               F32 [1]     share of different numbers among 32
+//                                           neighbours that are not zero
 //   NAME.sketch                 F32 [64]    experts only; inner products of
 //                                           sketches estimate those of matrices
 //   NAME.singular_values        F32 [min(rows, cols)]  --spectra full only

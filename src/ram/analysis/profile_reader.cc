@@ -35,7 +35,7 @@ class ProfileFile {
            file_.path().string(), name, entry.elements(),
            DTypeName(entry.dtype), size, DTypeName(dtype));
     }
-    out.resize(size);
+    out = std::vector<T>(size);
     file_.ReadAt(entry.begin, std::as_writable_bytes(std::span(out)));
     return true;
   }
@@ -62,6 +62,7 @@ void ReadProfile(const std::filesystem::path& path, const Model& model,
                  ProfileSink& sink) {
   const ProfileFile file(path);
   std::vector<uint64_t> number;
+  std::vector<float> share;
   for (const Matrix& matrix : model.matrices) {
     MatrixProfile profile;
     const std::string& name = matrix.name;
@@ -73,6 +74,8 @@ void ReadProfile(const std::filesystem::path& path, const Model& model,
     profile.hash = number[0];
     file.Require(name + ".at_absmax", DType::kU64, 1, number);
     profile.at_absmax = number[0];
+    file.Require(name + ".distinct", DType::kF32, 1, share);
+    profile.distinct = share[0];
     if (matrix.expert >= 0) {
       file.Require(name + ".sketch", DType::kF32, kSketchSize, profile.sketch);
     }

@@ -66,6 +66,7 @@ TEST(ProfileTest, IsReadBackAsItWasMeasured) {
     EXPECT_EQ(read.profiles[i].hash, measured.profiles[i].hash);
     EXPECT_EQ(read.profiles[i].sketch, measured.profiles[i].sketch);
   }
+  EXPECT_EQ(read.profiles[1].distinct, 1.0f / 32);
   EXPECT_EQ(read.profiles[0].at_absmax, 3u);    // three ones
   EXPECT_EQ(read.profiles[1].at_absmax, 128u);  // all -0.5
   EXPECT_EQ(read.loads, measured.loads);

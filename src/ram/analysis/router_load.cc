@@ -1,7 +1,10 @@
 #include "ram/analysis/router_load.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 #include <optional>
 #include <string>

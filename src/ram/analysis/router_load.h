@@ -17,9 +17,9 @@ namespace ram {
 inline constexpr size_t kSimulatedTokens = 4096;
 
 struct RouterRule {
-  size_t per_token = 0;     // experts chosen for a token
-  bool sigmoid = false;     // else softmax; the order is the same without bias
-  std::vector<float> bias;  // [experts] added to the scores; or none
+  size_t per_token = 0;  // experts chosen for a token
+  bool sigmoid = false;  // else softmax; the order is the same without bias
+  std::vector<float> bias = {};  // [experts] added to the scores; or none
   // Only the experts of the best `kept_groups` of `groups` may be chosen.
   size_t groups = 1;
   size_t kept_groups = 1;
