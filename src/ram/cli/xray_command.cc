@@ -125,6 +125,7 @@ void PrintText(const XrayReport& report) {
       fmt::print("\nAnomalies: none found\n");
     }
     PrintFindings("Anomalies", &subject, examination.anomalies, true);
+    PrintFindings("Fragility", &subject, examination.fragility, false);
     PrintFindings("Limits", &subject, examination.limits, false);
   }
   PrintFindings("Evaluation", nullptr, report.evaluation, false);

@@ -1,5 +1,6 @@
 #include "ram/pipeline/xray_job.h"
 
+#include <cmath>
 #include <map>
 #include <utility>
 
@@ -106,18 +107,23 @@ void AddPlan(const fs::path& path, Subject& subject) {
   subject.plan = std::move(plan);
 }
 
-void AddCurve(const XrayOptions& options, Subject& subject) {
-  bool measured = false;
-  for (const MatrixRecord& record : subject.manifest.matrices) {
-    for (const double nmse : record.nmse) {
-      measured = measured || nmse == nmse;
+// Whether any error of a scheme that the target can hold was measured.
+bool IsMeasured(const Manifest& manifest, const Target& target) {
+  for (size_t k = 0; k < manifest.schemes.size(); ++k) {
+    if (manifest.schemes[k].scheme.kind != target.kind()) continue;
+    for (const MatrixRecord& record : manifest.matrices) {
+      if (k < record.nmse.size() && !std::isnan(record.nmse[k])) return true;
     }
-    if (measured) break;
   }
-  if (!measured) return;
+  return false;
+}
+
+void AddCurve(const XrayOptions& options, Subject& subject) {
   subject.curve_target = subject.plan ? subject.plan->target : options.target;
-  subject.curve = Curve(subject.manifest, FindTarget(subject.curve_target),
-                        AllocateOptions(), kCurvePoints);
+  const Target& target = FindTarget(subject.curve_target);
+  if (!IsMeasured(subject.manifest, target)) return;
+  subject.curve =
+      Curve(subject.manifest, target, AllocateOptions(), kCurvePoints);
 }
 
 }  // namespace

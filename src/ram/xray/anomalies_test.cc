@@ -16,7 +16,6 @@ namespace ram {
 namespace {
 
 using ::testing::Contains;
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 const std::filesystem::path kDense =

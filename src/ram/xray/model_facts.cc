@@ -47,6 +47,19 @@ double VariationOf(std::span<const float> values) {
   return std::sqrt(std::max(0.0, squares / n - mean * mean)) / mean;
 }
 
+double LogSpreadOf(std::span<const float> values) {
+  double sum = 0, squares = 0, n = 0;
+  for (const float value : values) {
+    if (!(value > 0)) continue;
+    const double log = std::log(static_cast<double>(value));
+    sum += log;
+    squares += log * log;
+    n += 1;
+  }
+  return n > 0 ? std::sqrt(std::max(0.0, squares / n - sum * sum / (n * n)))
+               : 0.0;
+}
+
 }  // namespace
 
 void FactCollector::Add(const Matrix&, MatrixProfile profile) {
@@ -69,6 +82,7 @@ void FactCollector::Add(const Matrix&, MatrixProfile profile) {
     facts.row_peak_at = row.at;
     facts.col_peak = col.ratio;
     facts.col_peak_at = col.at;
+    facts.col_spread = LogSpreadOf(cols);
     facts.row_variation = VariationOf(rows);
     facts.faint_rows = static_cast<uint64_t>(
         std::count_if(rows.begin(), rows.end(),

@@ -23,6 +23,8 @@ struct MatrixFacts {
   uint64_t row_peak_at = 0;
   double col_peak = 0;
   uint64_t col_peak_at = 0;
+  // Standard deviation of the logarithm of the columns' norms, zeros apart.
+  double col_spread = 0;
   // Standard deviation of the rows' norms over their mean.
   double row_variation = 0;
   std::vector<float> sketch;  // of experts

@@ -8,6 +8,7 @@
 
 #include "ram/base/byte_size.h"
 #include "ram/xray/charts.h"
+#include "ram/xray/fragility.h"
 
 namespace ram {
 namespace {
@@ -39,6 +40,7 @@ class Sections {
     Plan();
     Curve();
     Bytes();
+    Fragility();
     Limits();
     Matrices();
   }
@@ -70,6 +72,7 @@ class Sections {
   void Plan();
   void Curve();
   void Bytes();
+  void Fragility();
   void Limits();
   void Matrices();
 
@@ -107,6 +110,8 @@ void Sections::Words() {
     none.section = "anomalies";
     all.insert(all.begin() + 1, std::move(none));
   }
+  all.insert(all.end(), examination_.fragility.begin(),
+             examination_.fragility.end());
   Add("words", "In words", Findings(all));
 }
 
@@ -260,6 +265,35 @@ void Sections::Bytes() {
   });
   Add("bytes", "Where the bytes go",
       BarsHtml("Bytes of each role as they are stored now", bars));
+}
+
+void Sections::Fragility() {
+  std::string html = Lead(
+      "Indicators that foretold collapse in a study of models damaged on "
+      "purpose (docs/xray.md). They are hints from small models, not "
+      "certainties: measure before trusting either answer.");
+  html += Findings(examination_.fragility);
+  html +=
+      "<div class=\"wide\"><table class=\"facts\"><caption>Indicators and "
+      "their record</caption>\n<thead><tr><th scope=\"col\">indicator</th>"
+      "<th scope=\"col\" class=\"n\">here</th><th scope=\"col\" "
+      "class=\"n\">limit</th><th scope=\"col\" class=\"n\">over it, and "
+      "collapsed</th><th scope=\"col\" class=\"n\">under it, and "
+      "collapsed</th></tr></thead>\n<tbody>\n";
+  const auto values = MeasureFragility(subject_);
+  for (size_t k = 0; k < values.size(); ++k) {
+    const FragilityIndicator& indicator = FragilityIndicators()[k];
+    const HitRate& rate = indicator.rate;
+    html += fmt::format(
+        "<tr><th scope=\"row\">{}</th><td class=\"n\">{}</td><td "
+        "class=\"n\">{:g}</td><td class=\"n\">{} of {}</td><td "
+        "class=\"n\">{} of {}</td></tr>\n",
+        EscapeHtml(indicator.name),
+        values[k] ? fmt::format("{:.2f}", values[k]->value) : std::string("–"),
+        indicator.limit, rate.hits, rate.hits + rate.false_alarms, rate.misses,
+        rate.misses + rate.sound);
+  }
+  Add("fragility", "Fragility", html + "</tbody></table></div>\n");
 }
 
 void Sections::Limits() {

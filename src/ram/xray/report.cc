@@ -4,6 +4,7 @@
 
 #include "ram/base/version.h"
 #include "ram/xray/anomalies.h"
+#include "ram/xray/fragility.h"
 
 namespace ram {
 namespace {
@@ -50,6 +51,7 @@ OrderedJson ModelToJson(const Subject& subject,
             {"predicted_gain", ToJson(verdict.gain)}}},
           {"description", ToJson(&subject, examination.description)},
           {"anomalies", ToJson(&subject, examination.anomalies)},
+          {"fragility", ToJson(&subject, examination.fragility)},
           {"limits", ToJson(&subject, examination.limits)}};
 }
 
@@ -60,6 +62,7 @@ Examination Examine(const Subject& subject) {
   examination.verdict = Judge(subject);
   examination.description = DescribeModelInWords(subject, examination.verdict);
   examination.anomalies = FindAnomalies(subject);
+  examination.fragility = FindFragility(subject);
   examination.limits = Limits(subject, examination.verdict);
   examination.experts = SummarizeExperts(subject);
   return examination;

@@ -20,6 +20,7 @@ struct Examination {
   Verdict verdict;
   std::vector<Finding> description;  // how it is, in words
   std::vector<Finding> anomalies;
+  std::vector<Finding> fragility;
   std::vector<Finding> limits;
   std::vector<ExpertSummary> experts;
 };
