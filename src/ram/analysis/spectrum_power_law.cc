@@ -32,8 +32,8 @@ std::optional<PowerLaw> FitPowerLaw(std::span<const double> values) {
     for (size_t i = 0; i < tail; ++i) {
       const double model =
           -std::expm1(-slope * (logs[begin + i] - logs[begin]));
-      // Beside the share of values below, as WeightWatcher and the powerlaw package
-      // take it; where the tail begins depends on it.
+      // Beside the share of values below, as WeightWatcher and the powerlaw
+      // package take it; where the tail begins depends on it.
       const double index = static_cast<double>(i);
       distance = std::max(distance, std::abs(model - index / count));
       if (best && distance >= best->distance) break;

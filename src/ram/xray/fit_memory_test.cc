@@ -77,20 +77,20 @@ uint64_t BytesOf(const char* config, const FitUse& use, std::string_view name) {
 TEST(FitMemoryTest, KeepsKeysAndValuesOfEveryGroup) {
   // layers x (keys + values) x tokens x 2 bytes
   EXPECT_EQ(BytesOf(kQwen8B, Mlx(32768), "KV cache"),
-            36u * (1024 + 1024) * 32768 * 2);
+            uint64_t{36} * (1024 + 1024) * 32768 * 2);
   EXPECT_EQ(BytesOf(kQwen30B, Mlx(32768), "KV cache"),
-            48u * (512 + 512) * 32768 * 2);
+            uint64_t{48} * (512 + 512) * 32768 * 2);
   EXPECT_EQ(BytesOf(kQwen30B, Llama(32768), "KV cache"),
-            48u * (512 + 512) * 32768 * 2);
+            uint64_t{48} * (512 + 512) * 32768 * 2);
 }
 
 TEST(FitMemoryTest, KeepsOnlyTheLatentOfLatentAttention) {
   // The prediction layer is not run, so 47 of 48.
   EXPECT_EQ(BytesOf(kGlmFlash, Mlx(32768), "compressed KV cache"),
-            47u * (512 + 64) * 32768 * 2);
+            uint64_t{47} * (512 + 64) * 32768 * 2);
   EXPECT_EQ(BytesOf(kGlmFlash, Llama(32768, 1, CacheType::kQ8),
                     "compressed KV cache"),
-            47u * (512 + 64) * 32768 / 32 * 34);
+            uint64_t{47} * (512 + 64) * 32768 / 32 * 34);
 }
 
 TEST(FitMemoryTest, KeepsAStateForLinearAttention) {
