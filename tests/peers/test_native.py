@@ -1,4 +1,4 @@
-"""The native target, decoded here by its page (docs/native.md) alone."""
+"""The native target, decoded here by its page (docs/formats/native.md) alone."""
 
 import json
 

@@ -60,7 +60,7 @@ struct ToF16 {
   }
 };
 
-// MLX's own steps (docs/formats.md), groups with these extremes.
+// MLX's own steps (docs/formats/mlx.md), groups with these extremes.
 template <class CastTo, class D>
 HWY_INLINE void SetParameters(D d, hn::Vec<D> low, hn::Vec<D> high, size_t lane,
                               AffineParameters& to) {

@@ -45,18 +45,25 @@ std::string RatioText(const Interval& ratio) {
                      ratio.Contains(1) ? ": no difference" : "");
 }
 
-// Nothing where both differences are noise.
+// Nothing where both differences are noise; between two compressed models,
+// where either is: with many models there would be no end of such pairs.
 std::optional<std::string> OrderWarning(const std::string& better,
                                         const std::string& worse,
                                         const PerplexityResult& by_mean,
                                         const PerplexityResult& by_median,
+                                        bool with_baseline,
                                         std::span<const uint64_t> numbers,
                                         uint64_t seed) {
   const Interval pooled =
       BootstrapPerplexityRatio(by_median.windows, by_mean.windows, seed);
   const Interval median =
       BootstrapMedianRatio(by_median.windows, by_mean.windows, seed);
-  if (pooled.Contains(1) && median.Contains(1)) return std::nullopt;
+  const bool clear_mean = !pooled.Contains(1);
+  const bool clear_median = !median.Contains(1);
+  if (with_baseline ? !clear_mean && !clear_median
+                    : !clear_mean || !clear_median) {
+    return std::nullopt;
+  }
   const std::vector<size_t> deciding =
       DecidingWindows(by_mean.windows, by_median.windows);
   return fmt::format(
@@ -130,8 +137,9 @@ std::vector<std::string> PerplexityWarnings(
       if ((by_mean < 0) == (by_median < 0)) continue;
       const size_t low = by_mean < 0 ? i : j;  // by the mean
       const size_t high = by_mean < 0 ? j : i;
-      const auto warning = OrderWarning(names[low], names[high], results[low],
-                                        results[high], window_numbers, seed);
+      const auto warning =
+          OrderWarning(names[low], names[high], results[low], results[high],
+                       i == 0, window_numbers, seed);
       if (warning) warnings.push_back(*warning);
     }
   }

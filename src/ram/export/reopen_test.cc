@@ -65,7 +65,7 @@ std::map<std::string, RawTensor> RawTensors(const std::filesystem::path& file) {
   return tensors;
 }
 
-// The rows of a unit as docs/formats.md defines them, bit by bit.
+// The rows of a unit as docs/formats/mlx.md defines them, bit by bit.
 std::vector<float> DecodeUnit(const Unit& unit, const Scheme& scheme,
                               const std::map<std::string, RawTensor>& raw) {
   std::vector<float> weights(unit.weights());

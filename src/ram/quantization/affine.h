@@ -1,6 +1,6 @@
 // MLX's affine codec: w = scale * code + bias, one pair per group of
 // consecutive weights of a row; codes are one little-endian bit stream along
-// the row, least significant bit first, in 32-bit words (docs/formats.md).
+// the row, least significant bit first, in 32-bit words (docs/formats/mlx.md).
 // Source: mlx/backend/cpu/quantized.cpp.
 //
 // All kernels give the same bytes on every SIMD target.

@@ -154,7 +154,7 @@ HWY_INLINE void GroupRange(const float* HWY_RESTRICT w, size_t rows, V& low,
   }
 }
 
-// MLX's scale and bias before the cast; see docs/formats.md.
+// MLX's scale and bias before the cast; see docs/formats/mlx.md.
 HWY_INLINE void MinMaxPair(V low, V high, float max_code, V& scale, V& bias) {
   const LaneTag d;
   const V step = hn::Max(hn::Div(hn::Sub(high, low), hn::Set(d, max_code)),

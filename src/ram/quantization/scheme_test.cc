@@ -90,7 +90,7 @@ TEST(SchemeTest, FitsWhereGroupsDivideTheRow) {
   EXPECT_TRUE(SchemeFits(kFloat16Scheme, 172));
 }
 
-// docs/formats.md: bits x n / 8 + 4 bytes a group.
+// docs/formats/mlx.md: bits x n / 8 + 4 bytes a group.
 TEST(SchemeTest, CountsScalesAndBiases) {
   EXPECT_EQ(SchemeBytes(Affine(4, 64), 2, 128), 128u + 16u);
   EXPECT_EQ(SchemeBytes(Affine(3, 32), 1, 32), 12u + 4u);

@@ -1,5 +1,5 @@
 // Our own format: every matrix and every expert has a precision of its own
-// (docs/native.md). Nothing is dropped but what no runtime ever reads.
+// (docs/formats/native.md). Nothing is dropped but what no runtime ever reads.
 #pragma once
 
 #include "ram/target/affine_target.h"

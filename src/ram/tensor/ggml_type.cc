@@ -52,7 +52,7 @@ constexpr bool Holds(GgmlType type, uint32_t weights, uint32_t bytes) {
   return false;
 }
 
-// The parts of each block: docs/formats/gguf_blocks.md.
+// The parts of each block: docs/formats/gguf.md.
 static_assert(Holds(kQ4_0, 32, 2 + 16));
 static_assert(Holds(kQ4_1, 32, 2 + 2 + 16));
 static_assert(Holds(kQ5_0, 32, 2 + 4 + 16));
