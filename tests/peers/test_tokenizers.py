@@ -129,7 +129,9 @@ def test_same_ids_in_a_gguf_file(name, tmp_path):
             "--policy", "uniform", "--bits", "8")
     model = tmp_path / "out/model.gguf"
     # SentencePiece's readers put U+2581 behind special tokens, too.
-    texts = [text for text in TEXTS if "<" not in text]
+    # Gemma's runs of U+2581 stand for spaces there, so the sign itself cannot.
+    unlike = ("<", "▁") if name == "gemma3" else ("<",)
+    texts = [text for text in TEXTS if not any(sign in text for sign in unlike)]
     assert len(texts) > 500
     expected = [e.ids for e in reference.encode_batch(texts, add_special_tokens=False)]
     assert differences(texts, expected, encode(model, texts)) == []
