@@ -1,4 +1,5 @@
-// Any tokenizer.json with any text: the ids of known tokens, or one ram::Error.
+// Any tokenizer.json with any text: the ids of known tokens, or one ram::Error;
+// and the name that GGUF files have for it, or one ram::Error.
 //
 // An input is the JSON text and, after a zero byte, the text to encode.
 #include <cstdint>
@@ -9,6 +10,7 @@
 
 #include "ram/base/error.h"
 #include "ram/base/json.h"
+#include "ram/tokenizer/gguf_splitting.h"
 #include "ram/tokenizer/pipeline_tokenizer.h"
 #include "ram/tokenizer/tokenizer_json.h"
 
@@ -35,10 +37,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const size_t zero = input.find('\0');
   try {
-    const ram::PipelineTokenizer tokenizer(ram::ReadTokenizerJson(
-        ram::ParseJson(input.substr(0, zero), "fuzz"), "fuzz"));
+    const ram::Json json = ram::ParseJson(input.substr(0, zero), "fuzz");
+    const ram::PipelineTokenizer tokenizer(
+        ram::ReadTokenizerJson(json, "fuzz"));
     Encode(tokenizer, kText);
     if (zero != input.npos) Encode(tokenizer, input.substr(zero + 1));
+    if (json["model"].contains("merges") &&
+        json["model"]["vocab"].is_object()) {
+      ram::RecogniseGgufSplitting(json, "fuzz");
+    }
   } catch (const ram::Error&) {
   }
   return 0;

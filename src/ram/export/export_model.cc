@@ -13,6 +13,7 @@
 #include "ram/checkpoint/nonfinite.h"
 #include "ram/container/gguf.h"
 #include "ram/export/digest_chains.h"
+#include "ram/export/gguf_hyperparameters.h"
 #include "ram/export/head_rows.h"
 #include "ram/export/slice_reader.h"
 #include "ram/export/slices.h"
@@ -393,6 +394,12 @@ ExportResult ExportModel(const Checkpoint& checkpoint, const Target& target,
   WriteText("plan.json", plan_text, out, record);
   record.plan_sha256 = Sha256Hex(plan_text);
   if (beside) WriteCompanions(checkpoint, result, out);
+  if (target.format() == OutputFormat::kGguf) {
+    const Model& model = checkpoint.model();
+    if (auto note = GgufWindowNote(model, FindGgufTargetFamily(model))) {
+      result.notes.push_back(*std::move(note));
+    }
+  }
   checkpoint.CheckUnchanged();
   return result;
 }

@@ -287,4 +287,19 @@ GgufPairs GgufHyperparameters(const Model& model,
   return Writer(model, family, source).Write();
 }
 
+std::optional<std::string> GgufWindowNote(const Model& model,
+                                          const GgufTargetFamily& family) {
+  if (family.family == "Gemma-3") return std::nullopt;
+  const auto window = model.ConfigUint("sliding_window");
+  if (!window || *window == 0) return std::nullopt;
+  const Json* const used = FindConfig(model.config, "use_sliding_window");
+  const bool always = family.family == "Mistral" ||
+                      family.family == "Mixtral" || family.family == "Phi-3";
+  if (!always && !(used && *used == true)) return std::nullopt;
+  return fmt::format(
+      "the model's attention looks back over {} positions at most, llama.cpp's "
+      "{} over all: they differ on longer texts",
+      *window, family.architecture);
+}
+
 }  // namespace ram

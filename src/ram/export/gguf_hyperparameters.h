@@ -3,6 +3,8 @@
 // (conversion/*.py). The inverse of checkpoint/gguf_config.h.
 #pragma once
 
+#include <optional>
+#include <string>
 #include <string_view>
 
 #include "ram/checkpoint/model.h"
@@ -16,11 +18,14 @@ namespace ram {
 // than the model, and kCorrupt for values that make no model; `source` names
 // the checkpoint.
 //
-// Windows of attention are written for Gemma-3 and Phi-3; llama.cpp has none
-// for the other families, so it looks further back than the model does once a
-// text is longer than the window.
+// Windows of attention are written for Gemma-3 and Phi-3: see GgufWindowNote.
 GgufPairs GgufHyperparameters(const Model& model,
                               const GgufTargetFamily& family,
                               std::string_view source);
+
+// What is to be said where the model looks back over a window and llama.cpp,
+// for this family, over the whole text; nullopt: they do the same.
+std::optional<std::string> GgufWindowNote(const Model& model,
+                                          const GgufTargetFamily& family);
 
 }  // namespace ram

@@ -47,6 +47,13 @@ GgufPairs CarryOver(const Checkpoint& checkpoint, const GgufMetadata& metadata,
   const auto key = [&](std::string_view name) {
     return fmt::format("{}.{}", family.architecture, name);
   };
+  const std::string latent = key("attention.key_length_mla");
+  if (family.architecture == "deepseek2" && !metadata.Has(latent)) {
+    Fail(ErrorKind::kUnsupported,
+         "{}: {}: found nothing, expected the width of a head (the file is "
+         "older than llama.cpp's two halves of kv_b_proj)",
+         metadata.source(), latent);
+  }
   // Layers for multi-token prediction are dropped.
   const bool fewer = HasPredictionLayers(checkpoint.model());
   for (const auto& [name, value] : sorted) {

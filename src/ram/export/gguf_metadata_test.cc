@@ -223,6 +223,18 @@ TEST(GgufMetadataTest, RefusesWrongTypes) {
   }
 }
 
+TEST(GgufMetadataTest, WindowsThatLlamaCppLacksAreSaid) {
+  const auto note = [](const char* tiny) {
+    const Model model = OpenTiny(tiny).model();
+    return GgufWindowNote(model, FindGgufTargetFamily(model)).value_or("");
+  };
+  EXPECT_THAT(note("mistral-window"), HasSubstr("11 positions at most"));
+  EXPECT_THAT(note("qwen2-window"), HasSubstr("9 positions at most"));
+  EXPECT_EQ(note("gemma3"), "");
+  EXPECT_EQ(note("mixtral"), "");
+  EXPECT_EQ(note("llama"), "");
+}
+
 // Gemma-3's own pattern needs no key; others are a list.
 TEST(GgufMetadataTest, GemmaSaysWhichLayersHaveAWindow) {
   Model model = OpenTiny("gemma3").model();

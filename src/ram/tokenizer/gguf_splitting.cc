@@ -51,6 +51,8 @@ class Recogniser {
   }
 
   GgufSplitting Recognise() const {
+    RequireEmpty("continuing_subword_prefix");
+    RequireEmpty("end_of_word_suffix");
     const bool byte_level = std::any_of(
         splitting_.begin(), splitting_.end(),
         [](const Json* step) { return TypeOf(*step) == "ByteLevel"; });
@@ -86,8 +88,6 @@ class Recogniser {
   }
 
   GgufSplitting ByteLevel() const {
-    RequireEmpty("continuing_subword_prefix");
-    RequireEmpty("end_of_word_suffix");
     bool nfc = false;
     for (const Json* step : normalizer_) {
       if (TypeOf(*step) != "NFC") Refuse("normalizer", *step);

@@ -142,11 +142,14 @@ class PairsWriter {
   void ReadJson(const Json& json) {
     const TokenizerParts parts = ReadTokenizerJson(json, source_);
     const Json& model = json["model"];
-    if (!model.contains("merges")) {
+    const std::string type =
+        OptionalString(model, "type", source_)
+            .value_or(model.contains("merges") ? "BPE" : "Unigram");
+    if (type != "BPE") {
       Fail(ErrorKind::kUnsupported,
            "{}: model: found {}, expected BPE (llama.cpp has no name for a "
            "language model's tokenizer of another kind)",
-           source_, OptionalString(model, "type", source_).value_or("none"));
+           source_, type);
     }
     splitting_ = RecogniseGgufSplitting(json, source_);
     const Vocabulary& vocabulary = parts.model->vocabulary();
@@ -199,7 +202,9 @@ class PairsWriter {
     std::optional<size_t> last;
     for (size_t i = 0; i < merges.size(); ++i) {
       const std::string text = merges[i].first + merges[i].second;
-      const auto id = static_cast<size_t>(*vocabulary.Find(text));
+      const auto found = vocabulary.Find(text);
+      if (!found) FailMerges(text, "make no token");
+      const auto id = static_cast<size_t>(*found);
       Token& token = tokens_[id];
       if (ways[id] > 0 && last != id && token.type == kNormal) {
         FailMerges(text, "do not follow one another");

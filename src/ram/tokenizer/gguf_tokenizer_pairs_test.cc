@@ -313,6 +313,14 @@ TEST_F(GgufTokenizerPairsTest, UnknownSplittingIsNamed) {
                    {"vocab", Json::array({Json::array({"a", 0.5})})}};
   WriteJson("tokenizer.json", json);
   EXPECT_THAT(Error(9), HasSubstr("found Unigram, expected BPE"));
+  json["model"]["merges"] = Json::array();
+  WriteJson("tokenizer.json", json);
+  EXPECT_THAT(Error(9), HasSubstr("found Unigram, expected BPE"));
+  json = SentencePieceJson();
+  json["model"]["continuing_subword_prefix"] = "b";
+  json["model"]["vocab"]["a"] = 7;
+  WriteJson("tokenizer.json", json);
+  EXPECT_THAT(Error(9), HasSubstr("tokenizer.json: "));
 }
 
 TEST_F(GgufTokenizerPairsTest, SentencePieceFilesThatChangeTextAreRefused) {
