@@ -176,8 +176,9 @@ std::vector<std::string> VllmTarget::Notes(
   if (experts.size() > 1) {
     notes.push_back(
         "experts of different layers have different precisions: vLLM reads "
-        "each layer's own, transformers 5.23 decodes all by one of them (give "
-        "it one with --set '*.experts=BITS')");
+        "each layer's own, transformers 5.23 decodes all by one of them and "
+        "gets others wrong without a word (--set '*.experts=BITS' gives them "
+        "one)");
   }
   return notes;
 }

@@ -10,15 +10,61 @@ import pytest
 import torch
 from compressed_tensors.quantization import QuantizationConfig
 from safetensors.torch import load_file, save_file
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from conftest import ROOT, run_ram  # noqa: E402
 
 TINY = ROOT / "tests/data/vllm"
+SIZES = dict(
+    hidden_size=64,
+    intermediate_size=96,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    num_key_value_heads=1,
+    vocab_size=80,
+    max_position_embeddings=64,
+    tie_word_embeddings=False,
+    bos_token_id=None,
+    eos_token_id=None,
+    pad_token_id=None,
+)
+HEADS = SIZES | dict(head_dim=32)
+ROUTED = dict(
+    n_routed_experts=4,
+    n_shared_experts=1,
+    num_experts_per_tok=2,
+    moe_intermediate_size=32,
+    first_k_dense_replace=1,
+    n_group=1,
+    topk_group=1,
+)
+LATENT = SIZES | dict(
+    num_key_value_heads=2,
+    kv_lora_rank=32,
+    q_lora_rank=32,
+    qk_nope_head_dim=32,
+    qk_rope_head_dim=32,
+    v_head_dim=32,
+)
+# Families made here, with random weights.
+FAMILIES = {
+    "llama": HEADS | dict(tie_word_embeddings=True),
+    "mistral": HEADS,
+    "qwen2": SIZES,
+    "mixtral": HEADS | dict(num_local_experts=3, num_experts_per_tok=2),
+    "phi3": SIZES | dict(num_key_value_heads=2),
+    "glm4": HEADS,
+    "glm4_moe": HEADS | ROUTED,
+    "glm4_moe_lite": LATENT
+    | {k: v for k, v in ROUTED.items() if k != "first_k_dense_replace"},
+    "deepseek_v3": LATENT | ROUTED,
+    "gemma3_text": HEADS,
+}
+UNIFORM = ("--policy", "uniform", "--group-size", 32)
 # A source and the options of `ram compress`.
 CASES = [
-    (TINY / "qwen3", ("--policy", "uniform", "--group-size", 32)),
+    (TINY / "qwen3", UNIFORM),
     (
         TINY / "qwen3",
         ("--set", "*.self_attn.*=8:32", "--set", "*.mlp.*=4:32"),
@@ -31,13 +77,27 @@ CASES = [
             *("--set", "*.gate_up_proj=6:32", "--set", "*.down_proj=2:32"),
         ),
     ),
-    (TINY / "qwen3-moe", ("--policy", "uniform", "--group-size", 32)),
+    (TINY / "qwen3-moe", UNIFORM),
     (
         TINY / "qwen3-moe",
         ("--set", "*.self_attn.*=8:32", "--set", "*.experts=4:32"),
     ),
     (ROOT / "models/wiki-dense", ()),
+    *((family, UNIFORM) for family in FAMILIES),
 ]
+
+
+def write_model(family, folder):
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(family, **FAMILIES[family])
+    model = AutoModelForCausalLM.from_config(config).to(torch.bfloat16)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            vector = parameter.dim() == 1
+            noise = torch.randn(parameter.shape) * (0.02 if vector else 0.15)
+            parameter.copy_(noise + vector)
+    model.save_pretrained(folder)
+    return folder
 
 
 def signed_codes(words, bits, cols):
@@ -88,13 +148,15 @@ def logits(model, vocabulary):
 def case(request, tmp_path_factory):
     source, options = CASES[request.param]
     folder = tmp_path_factory.mktemp("vllm")
+    if source in FAMILIES:
+        source = write_model(source, folder / "source")
     out = folder / "out"
     run_ram("compress", source, "-o", out, "--target", "vllm", *options)
-    return source, out, folder
+    return out, folder
 
 
 def test_config_passes_the_schema(case):
-    _, out, _ = case
+    out, _ = case
     config = json.loads((out / "config.json").read_text())
     parsed = QuantizationConfig.model_validate(config["quantization_config"])
     assert parsed.format == "pack-quantized"
@@ -103,7 +165,7 @@ def test_config_passes_the_schema(case):
 
 
 def test_transformers_sees_our_weights(case):
-    source, out, folder = case
+    out, folder = case
     weights = dequantized(out)
     plain = folder / "plain"
     plain.mkdir(exist_ok=True)
