@@ -1,5 +1,5 @@
-// Weights a second of the affine codec on one core: a slice of 512 rows of
-// 4096 heavy-tailed weights, as a large model has them.
+// Weights a second of the affine and the integer codec on one core: a slice of
+// 512 rows of 4096 heavy-tailed weights, as a large model has them.
 #include <benchmark/benchmark.h>
 
 #include <array>
@@ -7,6 +7,7 @@
 
 #include "ram/base/random.h"
 #include "ram/quantization/affine.h"
+#include "ram/quantization/packed_int.h"
 #include "ram/tensor/convert.h"
 
 namespace ram {
@@ -101,9 +102,29 @@ void BM_MeasureSearchOne(benchmark::State& state) {
   Count(state, 1);
 }
 
+void EncodeIntBench(benchmark::State& state, Encoder encoder) {
+  const Scheme scheme = SignedInt(static_cast<int>(state.range(0)),
+                                  static_cast<int>(state.range(1)));
+  std::vector<std::byte> codes(kRows * PackedIntCodeBytes(scheme, kCols));
+  std::vector<std::byte> scales(kRows * PackedIntScaleBytes(scheme, kCols));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(EncodePackedInt(
+        scheme, encoder, DType::kBF16, Weights(), kCols, {codes, scales}));
+  }
+  Count(state, 1);
+}
+void BM_EncodeIntMinMax(benchmark::State& state) {
+  EncodeIntBench(state, Encoder::kMinMax);
+}
+void BM_EncodeIntSearch(benchmark::State& state) {
+  EncodeIntBench(state, Encoder::kSearch);
+}
+
 BENCHMARK(BM_EncodeMinMax)->ArgsProduct({{2, 3, 4, 8}, {64}});
 BENCHMARK(BM_EncodeSearch)->ArgsProduct({{2, 3, 4, 5, 6, 8}, {64}});
 BENCHMARK(BM_Decode)->ArgsProduct({{2, 3, 4, 5, 6, 8}, {64}});
+BENCHMARK(BM_EncodeIntMinMax)->ArgsProduct({{4, 8}, {128}});
+BENCHMARK(BM_EncodeIntSearch)->ArgsProduct({{4, 8}, {32, 128}});
 BENCHMARK(BM_MeasureSearch);
 BENCHMARK(BM_MeasureSearchOne)->ArgsProduct({{2, 3, 4, 5, 6, 8}, {32, 128}});
 
