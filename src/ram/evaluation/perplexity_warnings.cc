@@ -47,13 +47,10 @@ std::string RatioText(const Interval& ratio) {
 
 // Nothing where both differences are noise; between two compressed models,
 // where either is: with many models there would be no end of such pairs.
-std::optional<std::string> OrderWarning(const std::string& better,
-                                        const std::string& worse,
-                                        const PerplexityResult& by_mean,
-                                        const PerplexityResult& by_median,
-                                        bool with_baseline,
-                                        std::span<const uint64_t> numbers,
-                                        uint64_t seed) {
+std::optional<std::string> OrderWarning(
+    const std::string& better, const std::string& worse,
+    const PerplexityResult& by_mean, const PerplexityResult& by_median,
+    bool with_baseline, std::span<const uint64_t> numbers, uint64_t seed) {
   const Interval pooled =
       BootstrapPerplexityRatio(by_median.windows, by_mean.windows, seed);
   const Interval median =
