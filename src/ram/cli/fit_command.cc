@@ -131,8 +131,9 @@ void Print(const FitReport& report) {
   fmt::print("{}\n{}", items.Text(), RowTable(report));
   if (!report.measured && !report.target.empty()) {
     fmt::print(
-        "note: no predicted loss: run `ram analyze MODEL -o DIR` and give "
-        "DIR/manifest.json, which also shows mixed precisions\n");
+        "note: no predicted loss: run `ram analyze MODEL -o DIR` (--schemes "
+        "for targets but mlx) and give DIR/manifest.json, which also shows "
+        "mixed precisions\n");
   }
   for (const std::string& note : report.notes) fmt::print("note: {}\n", note);
 }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 #include <string_view>
 #include <unordered_map>
 
@@ -15,17 +16,22 @@ namespace ram {
 namespace {
 
 constexpr std::array kUniformBits = {8, 6, 5, 4, 3, 2};
-constexpr int kUniformGroup = 64;
 // Where config.json sets no limit.
 constexpr uint64_t kLongestContext = uint64_t{1} << 20;
 
-bool IsMeasured(const Manifest& manifest) {
-  return std::any_of(manifest.matrices.begin(), manifest.matrices.end(),
-                     [](const MatrixRecord& record) {
-                       return std::any_of(
-                           record.nmse.begin(), record.nmse.end(),
-                           [](double nmse) { return !std::isnan(nmse); });
-                     });
+// Whether errors of what the target stores are in the manifest.
+bool IsMeasured(const Manifest& manifest, const Target& target) {
+  const auto schemes = target.Schemes();
+  for (size_t i = 0; i < manifest.schemes.size(); ++i) {
+    if (std::find(schemes.begin(), schemes.end(), manifest.schemes[i].scheme) ==
+        schemes.end()) {
+      continue;
+    }
+    for (const MatrixRecord& record : manifest.matrices) {
+      if (i < record.nmse.size() && !std::isnan(record.nmse[i])) return true;
+    }
+  }
+  return false;
 }
 
 // What plans are predicted to lose, from the errors that the manifest holds.
@@ -94,7 +100,8 @@ class Fitter {
     const uint64_t needed = TotalBytes(report_.items);
     report_.room_bytes =
         input_.memory_bytes > needed ? input_.memory_bytes - needed : 0;
-    report_.measured = input_.target && IsMeasured(input_.manifest);
+    report_.measured =
+        input_.target && IsMeasured(input_.manifest, *input_.target);
     if (input_.stored) AddStored(*input_.stored);
     if (input_.target) {
       report_.target = input_.target->name();
@@ -178,11 +185,12 @@ class Fitter {
 
   void AddUniform() {
     for (const int bits : kUniformBits) {
+      const auto scheme = input_.target->SchemeOf(bits, std::nullopt);
+      if (!scheme) continue;
       AllocateOptions options;
       options.policy = Policy::kUniform;
       options.bits = bits;
-      options.group_size = kUniformGroup;
-      AddPlan(options, "uniform", fmt::format("{}-bit", bits));
+      AddPlan(options, "uniform", SchemeLabel(*scheme));
     }
   }
 

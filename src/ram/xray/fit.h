@@ -65,9 +65,9 @@ struct FitInput {
 };
 
 // The rows: what is stored; uniform at 8, 6, 5, 4, 3 and 2 bits; where the
-// manifest holds measurements, ram-v1 to v3 (with their metrics), the smallest
-// safe plan, and the optimal one of the size that is left. Throws as
-// RuntimeMemory, ReadFitShape and Target::Describe.
+// manifest holds errors of what the target stores, ram-v1 to v3 (with their
+// metrics), the smallest safe plan, and the optimal one of the size that is
+// left. Throws as RuntimeMemory, ReadFitShape and Target::Describe.
 FitReport Fit(const FitInput& input);
 
 OrderedJson FitToJson(const FitReport& report);

@@ -80,7 +80,7 @@ TEST(FitTest, SaysThatNothingFits) {
 TEST(FitTest, FindsTheLongestContext) {
   const Manifest manifest = TestManifest(TinyConfig());
   const FitReport report = FitTiny(manifest, Beside() + 2'000'000);
-  const FitRow* row = RowNamed(report, "uniform", "4-bit");
+  const FitRow* row = RowNamed(report, "uniform", "4-bit g64");
   ASSERT_NE(row, nullptr);
   ASSERT_GT(row->longest_context, 512u);
   FitUse use = report.use;
@@ -105,7 +105,7 @@ TEST(FitTest, PredictsNothingWithoutMeasurements) {
   const FitReport report = FitTiny(manifest, Beside() + 700'000);
   EXPECT_FALSE(report.measured);
   EXPECT_EQ(RowNamed(report, "optimal"), nullptr);
-  const FitRow* row = RowNamed(report, "uniform", "4-bit");
+  const FitRow* row = RowNamed(report, "uniform", "4-bit g64");
   ASSERT_NE(row, nullptr);
   EXPECT_EQ(row->predicted_loss, std::nullopt);
   // The largest that fits.
