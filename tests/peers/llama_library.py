@@ -102,6 +102,11 @@ def decode_to_float(model, out):
     finish(start("float", model, out))
 
 
+def quantize(model, out, mix):
+    """What llama-quantize writes with this number of llama_ftype."""
+    finish(start("quantize", model, out, mix))
+
+
 def scores(model, text, window, mode, numbers):
     """[(tokens, mean NLL)] of the windows with these numbers, see
     llama_scores.cc. One thread each: threads of one process wait for each

@@ -9,6 +9,8 @@
 //     targets"; the start token is put before a window when the model wants it.
 //     exact: keys and values in float32, no flash attention; usual: llama.cpp's
 //     defaults.
+//   llama_scores quantize MODEL OUT MIX
+//     writes the model as llama-quantize does with that number of llama_ftype
 //   llama_scores tokens MODEL TEXTS
 //     prints a line of ids for each of the texts, which end with NUL; special
 //     tokens are looked for
@@ -73,6 +75,14 @@ void DecodeToFloat(const char* model, const char* out) {
   params.ftype = LLAMA_FTYPE_ALL_F32;
   params.allow_requantize = true;
   Check(llama_model_quantize(model, out, &params) == 0, "cannot write F32");
+}
+
+// By one of llama.cpp's mixes (a number of llama_ftype), without a matrix.
+void Quantize(const char* model, const char* out, int mix) {
+  llama_model_quantize_params params = llama_model_quantize_default_params();
+  params.nthread = kThreads;
+  params.ftype = static_cast<llama_ftype>(mix);
+  Check(llama_model_quantize(model, out, &params) == 0, "cannot quantize");
 }
 
 std::string ReadFile(const char* path) {
@@ -257,6 +267,11 @@ int main(int count, char** arguments) {
     Check(count >= 4, "too few arguments");
     if (std::strcmp(arguments[1], "float") == 0) {
       DecodeToFloat(arguments[2], arguments[3]);
+      return 0;
+    }
+    if (std::strcmp(arguments[1], "quantize") == 0) {
+      Check(count == 5, "expected MODEL OUT MIX");
+      Quantize(arguments[2], arguments[3], std::atoi(arguments[4]));
       return 0;
     }
     if (std::strcmp(arguments[1], "tokens") == 0) {
