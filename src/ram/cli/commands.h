@@ -18,6 +18,7 @@ void AddReproduceCommand(CLI::App& app, const GlobalOptions& global);
 void AddEvaluateCommand(CLI::App& app, const GlobalOptions& global);
 void AddGenerateCommand(CLI::App& app, const GlobalOptions& global);
 void AddFitCommand(CLI::App& app, const GlobalOptions& global);
+void AddCompareCommand(CLI::App& app, const GlobalOptions& global);
 void AddXrayCommand(CLI::App& app, const GlobalOptions& global);
 
 }  // namespace ram

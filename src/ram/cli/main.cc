@@ -57,6 +57,7 @@ int Run(int argc, char** argv) {
   ram::AddEvaluateCommand(app, global);
   ram::AddGenerateCommand(app, global);
   ram::AddFitCommand(app, global);
+  ram::AddCompareCommand(app, global);
   ram::AddXrayCommand(app, global);
   try {
     app.parse(argc, argv);

@@ -1,0 +1,31 @@
+// Whether the matrices of a model changed along one direction of the residual
+// stream, as a steering edit or the removal of a behaviour does.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "ram/analysis/spectrum.h"
+#include "ram/xray/compare.h"
+
+namespace ram {
+
+// The first direction of the change on the side of the residual stream: the
+// rows of what writes to it (o_proj, down_proj), else the columns. `leading` is
+// that of the smaller side; the other takes one more reading of the change.
+// Empty for experts, vocabulary tables and what is not known.
+std::vector<float> ResidualDirection(const RowReader& read,
+                                     const MatrixChange& change,
+                                     std::vector<float> leading);
+
+struct CommonDirection {
+  std::optional<double> share;  // unset for fewer than two
+  double chance = 0;            // of as many random directions, about
+};
+// The share of the unit vectors' squares that the best single direction holds:
+// 1 when all are parallel. Only vectors as long as the most frequent length
+// count.
+CommonDirection FindCommonDirection(
+    std::vector<std::vector<float>>& directions);
+
+}  // namespace ram

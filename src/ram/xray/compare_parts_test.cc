@@ -1,0 +1,151 @@
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <span>
+#include <vector>
+
+#include "ram/base/random.h"
+#include "ram/xray/compare_grid.h"
+#include "ram/xray/compare_rank.h"
+#include "ram/xray/compare_sums.h"
+
+namespace ram {
+namespace {
+
+std::vector<float> Normals(const char* name, size_t count) {
+  const CounterRandom random(1, name);
+  std::vector<float> values;
+  for (size_t i = 0; i < count; ++i) {
+    values.push_back(static_cast<float>(random.Normal(i)));
+  }
+  return values;
+}
+
+TEST(PairSumsTest, AreWhatTheirNamesSay) {
+  const std::vector<float> base = {1, 2, 0, -4, 0, 6};
+  const std::vector<float> tuned = {1, 0, 0, -3, 0.5f, 0};
+  const PairSums sums = SumPair(base, tuned, 6, 23);
+  EXPECT_EQ(sums.weights, 6u);
+  EXPECT_EQ(sums.base_squares, 1 + 4 + 16 + 36);
+  EXPECT_EQ(sums.tuned_squares, 1 + 9 + 0.25);
+  EXPECT_EQ(sums.products, 1 + 12);
+  EXPECT_EQ(sums.change_squares, 4 + 1 + 0.25 + 36);
+  EXPECT_EQ(sums.survivor_squares, 1);
+  EXPECT_EQ(sums.changed, 4u);
+  EXPECT_EQ(sums.base_zeros, 2u);
+  EXPECT_EQ(sums.tuned_zeros, 3u);
+  EXPECT_EQ(sums.largest_change, 6);
+  EXPECT_EQ(sums.fours, 1u);
+  EXPECT_EQ(sums.halved_fours, 1u);
+  EXPECT_EQ(sums.nonfinite, 0u);
+}
+
+TEST(PairSumsTest, ExpectTheErrorOfRoundingToBf16) {
+  // Uniform errors of at most half a step: a twelfth of a step squared.
+  const std::vector<float> exact = Normals("exact", 100'000);
+  std::vector<float> rounded = exact;
+  for (float& w : rounded) {
+    int exponent = 0;
+    const float part = std::frexp(w, &exponent);
+    w = std::ldexp(std::round(part * 256) / 256, exponent);
+  }
+  const PairSums sums = SumPair(exact, rounded, 1000, 7);
+  EXPECT_NEAR(sums.change_squares / sums.rounding_squares, 1, 0.03);
+}
+
+TEST(PairSketchTest, TellsTheSameFromOthers) {
+  const std::vector<float> a = Normals("a", 96 * 200);
+  const std::vector<float> b = Normals("b", 96 * 200);
+  std::vector<float> near = a;
+  for (size_t i = 0; i < near.size(); ++i) near[i] += 0.1f * b[i];
+  const auto sketch = [](std::span<const float> rows) {
+    PairSketch s{};
+    AddToSketch(rows.first(96 * 50), 200, 0, s);
+    AddToSketch(rows.subspan(96 * 50), 200, 96 * 50 / 200, s);
+    return s;
+  };
+  EXPECT_NEAR(SketchCosine(sketch(a), sketch(a)), 1, 1e-12);
+  EXPECT_GT(SketchCosine(sketch(a), sketch(near)), 0.9);
+  // Four deviations of an eighth.
+  EXPECT_LT(std::fabs(SketchCosine(sketch(a), sketch(b))), 0.5);
+}
+
+TEST(FindGridTest, TellsWidthGroupAndSpacing) {
+  const std::vector<float> plain = Normals("plain", 4 * 512);
+  EXPECT_EQ(FindGrid(plain, 512), std::nullopt);
+  std::vector<float> per_row = plain;
+  for (float& w : per_row) w = std::round(std::clamp(w, -3.f, 3.f) * 10) / 10;
+  const auto row = FindGrid(per_row, 512);
+  ASSERT_TRUE(row.has_value());
+  EXPECT_EQ(row->bits, 6);  // 61 levels
+  EXPECT_EQ(row->group_size, 0u);
+  EXPECT_TRUE(row->even);
+  std::vector<float> grouped = plain;
+  for (size_t i = 0; i < grouped.size(); ++i) {
+    const float step = 0.3f + 0.01f * static_cast<float>(i / 64);
+    grouped[i] = step * std::round(std::clamp(plain[i], -2.f, 2.f) / step);
+  }
+  const auto group = FindGrid(grouped, 512);
+  ASSERT_TRUE(group.has_value());
+  EXPECT_EQ(group->group_size, 64u);
+  EXPECT_EQ(GridLabel(*group), "4-bit grid in groups of 64");
+  std::vector<float> uneven = plain;
+  for (float& w : uneven) {
+    w = std::copysign(std::exp2(std::round(std::log2(std::fabs(w) + 0.1f))), w);
+  }
+  const auto powers = FindGrid(uneven, 512);
+  ASSERT_TRUE(powers.has_value());
+  EXPECT_FALSE(powers->even);
+}
+
+TEST(FindGridTest, IsNotFooledByZeros) {
+  std::vector<float> pruned = Normals("pruned", 4 * 256);
+  for (size_t i = 0; i < pruned.size(); ++i) {
+    if (i % 16 != 0) pruned[i] = 0;
+  }
+  EXPECT_EQ(FindGrid(pruned, 256), std::nullopt);
+  EXPECT_EQ(FindGrid(std::vector<float>(512, 1.0f), 256), std::nullopt);
+}
+
+TEST(MeasureLeadingTest, FindsTheValuesOfADiagonal) {
+  // 300 x 200 with 9, 8, ... on part of the diagonal.
+  constexpr uint64_t kRows = 300, kCols = 200;
+  const RowReader read = [](uint64_t row, std::span<float> out) {
+    std::fill(out.begin(), out.end(), 0.0f);
+    for (uint64_t i = 0; i < out.size() / kCols; ++i) {
+      const uint64_t r = row + i;
+      if (r < 9) out[i * kCols + r] = static_cast<float>(9 - r);
+    }
+  };
+  const LeadingValues found =
+      MeasureLeading(read, kRows, kCols, 9, 2, 42, "diagonal", 2);
+  ASSERT_GE(found.squares.size(), 10u);
+  for (size_t i = 0; i < 9; ++i) {
+    const double value = static_cast<double>(9 - i);
+    EXPECT_NEAR(found.squares[i], value * value, 1e-3) << i;
+  }
+  EXPECT_NEAR(found.squares[9], 0, 1e-3);
+  ASSERT_EQ(found.direction.size(), kCols);
+  EXPECT_NEAR(std::fabs(found.direction[0]), 1, 1e-3);
+  EXPECT_EQ(ValuesAboveNoise(found.squares, kRows, kCols, 0), 9u);
+}
+
+TEST(MeasureLeadingTest, SeesNoRankInNoise) {
+  constexpr uint64_t kRows = 96, kCols = 160;
+  const CounterRandom random(6, "noise");
+  const RowReader read = [&](uint64_t row, std::span<float> out) {
+    for (size_t i = 0; i < out.size(); ++i) {
+      out[i] = static_cast<float>(random.Normal(row * kCols + i));
+    }
+  };
+  const LeadingValues found =
+      MeasureLeading(read, kRows, kCols, 4, 2, 42, "noise", 1);
+  EXPECT_EQ(found.squares.size(), kRows);
+  // The largest is near the edge, (sqrt 96 + sqrt 160)^2 = 504.
+  EXPECT_NEAR(found.squares[0], 504, 50);
+  EXPECT_EQ(ValuesAboveNoise(found.squares, kRows, kCols, kRows * kCols), 0u);
+}
+
+}  // namespace
+}  // namespace ram
