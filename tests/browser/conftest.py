@@ -124,6 +124,7 @@ class Watched:
         self.context = browser.new_context(
             viewport={"width": 1200, "height": 900}, **options
         )
+        self.context.set_default_timeout(180_000)  # of a loaded machine
         self.page = self.context.new_page()
         self.problems, self.requests = [], []
         self.page.on(
