@@ -19,13 +19,12 @@ std::vector<float> LevelsOf(std::span<const float> group) {
   return levels;
 }
 
-// Whether the levels are some of at most 2^bits that one step separates. They
+// Whether the levels are some of at most `most` that one step separates. They
 // were rounded to 16 bits, so a fifth of a step is allowed.
-bool EvenlySpaced(const std::vector<float>& levels) {
+bool EvenlySpaced(const std::vector<float>& levels, size_t most) {
   if (levels.size() < 3) return true;
   const double low = static_cast<double>(levels.front());
   const double range = static_cast<double>(levels.back()) - low;
-  const size_t most = std::bit_ceil(levels.size());
   for (size_t steps = levels.size() - 1; steps < most; ++steps) {
     const double step = range / static_cast<double>(steps);
     const bool fit =
@@ -41,20 +40,24 @@ bool EvenlySpaced(const std::vector<float>& levels) {
 std::optional<Grid> GridOfGroups(std::span<const float> rows, uint64_t cols,
                                  uint64_t size) {
   size_t most = 0;
-  bool even = true;
+  std::vector<std::vector<float>> all;
   for (size_t row = 0; row < rows.size(); row += cols) {
     for (uint64_t col = 0; col < cols; col += size) {
       const auto group =
           rows.subspan(row + col, std::min<uint64_t>(size, cols - col));
       const auto zeros = std::count(group.begin(), group.end(), 0.0f);
       if (static_cast<size_t>(zeros) * 2 > group.size()) return std::nullopt;
-      const std::vector<float> levels = LevelsOf(group);
-      most = std::max(most, levels.size());
+      all.push_back(LevelsOf(group));
+      most = std::max(most, all.back().size());
       if (most * 4 > size) return std::nullopt;
-      even = even && EvenlySpaced(levels);
     }
   }
   if (most < 2) return std::nullopt;
+  // A group need not use every level that the width gives it.
+  const bool even =
+      std::all_of(all.begin(), all.end(), [&](const auto& levels) {
+        return EvenlySpaced(levels, std::bit_ceil(most));
+      });
   return Grid{static_cast<int>(std::bit_width(most - 1)),
               size == cols ? 0 : size, even};
 }
