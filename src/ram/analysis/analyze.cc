@@ -51,7 +51,7 @@ struct MatrixState {
 };
 
 struct Worker {
-  SliceReader reader;
+  MatrixSliceReader reader;
   WeightSummer summer;
   std::vector<std::byte> blocks;
 };
@@ -293,7 +293,7 @@ void Analysis::MeasureSlice(const MatrixSlice& at, Worker& worker) {
 }
 
 float Analysis::PivotOf(const Matrix& matrix) const {
-  SliceReader reader;
+  MatrixSliceReader reader;
   WeightSummer summer;
   const uint64_t rows =
       std::min(matrix.rows, CeilDiv(kPivotWeights, matrix.cols));

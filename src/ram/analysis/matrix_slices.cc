@@ -27,19 +27,19 @@ uint64_t SliceCount(const Matrix& matrix) {
   return CeilDiv(matrix.rows, RowsPerSlice(matrix));
 }
 
-std::span<std::byte> SliceReader::Bytes(uint64_t size) {
+std::span<std::byte> MatrixSliceReader::Bytes(uint64_t size) {
   if (bytes_.size() < size) bytes_.resize(size);
   return std::span(bytes_).first(size);
 }
 
-std::span<float> SliceReader::Floats(uint64_t size) {
+std::span<float> MatrixSliceReader::Floats(uint64_t size) {
   if (floats_.size() < size) floats_.resize(size);
   return std::span(floats_).first(size);
 }
 
-WeightSlice SliceReader::Read(const Checkpoint& checkpoint,
-                              const Matrix& matrix, uint64_t row,
-                              uint64_t rows) {
+WeightSlice MatrixSliceReader::Read(const Checkpoint& checkpoint,
+                                    const Matrix& matrix, uint64_t row,
+                                    uint64_t rows) {
   const TensorInfo& tensor = checkpoint.TensorOf(matrix);
   const DType dtype = tensor.dtype;
   WeightSlice slice;
@@ -68,9 +68,9 @@ WeightSlice SliceReader::Read(const Checkpoint& checkpoint,
   return slice;
 }
 
-std::span<const float> SliceReader::ReadFloats(const Checkpoint& checkpoint,
-                                               const Matrix& matrix,
-                                               uint64_t row, uint64_t rows) {
+std::span<const float> MatrixSliceReader::ReadFloats(
+    const Checkpoint& checkpoint, const Matrix& matrix, uint64_t row,
+    uint64_t rows) {
   const std::span<float> floats = Floats(rows * matrix.cols);
   if (Direct(checkpoint, matrix)) {
     const WeightSlice slice = Read(checkpoint, matrix, row, rows);

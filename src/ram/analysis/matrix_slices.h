@@ -23,7 +23,7 @@ struct MatrixSlice {
 };
 
 // Reads into buffers of its own, which the next read overwrites.
-class SliceReader {
+class MatrixSliceReader {
  public:
   // The weights in the dtype of the tensor; FP8 and codes as F32.
   WeightSlice Read(const Checkpoint& checkpoint, const Matrix& matrix,

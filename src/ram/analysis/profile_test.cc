@@ -34,7 +34,7 @@ AnalyzeOptions Quick() {
 std::filesystem::path WriteMixture(const TemporaryDirectory& directory) {
   const std::string mlp = "model.layers.0.mlp.";
   const std::vector<float> expert(4 * 32, -0.5f);
-  std::vector<TestTensor> tensors = {
+  std::vector<RandomTensor> tensors = {
       {mlp + "gate.weight", DType::kF32, {3, 32}, std::vector<float>(96)}};
   for (size_t i = 0; i < 3; ++i) tensors[0].values[i * 32 + i] = 1;
   for (const char* number : {"0", "1", "2"}) {

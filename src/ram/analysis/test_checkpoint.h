@@ -12,7 +12,7 @@
 
 namespace ram {
 
-struct TestTensor {
+struct RandomTensor {
   std::string name;
   DType dtype;
   std::vector<uint64_t> shape;
@@ -22,14 +22,14 @@ struct TestTensor {
 // Writes `directory`/name as a safetensors file.
 inline std::filesystem::path WriteTensors(
     const TemporaryDirectory& directory, std::string_view name,
-    const std::vector<TestTensor>& tensors) {
+    const std::vector<RandomTensor>& tensors) {
   std::vector<SafetensorsTensor> entries;
-  for (const TestTensor& tensor : tensors) {
+  for (const RandomTensor& tensor : tensors) {
     entries.push_back({tensor.name, tensor.dtype, tensor.shape});
   }
   const SafetensorsLayout layout = LayOutSafetensors(entries, {});
   std::string text = layout.prefix;
-  for (const TestTensor& tensor : tensors) {
+  for (const RandomTensor& tensor : tensors) {
     std::string data(tensor.values.size() * DTypeBytes(tensor.dtype), '\0');
     FromFloat(tensor.dtype, tensor.values,
               reinterpret_cast<std::byte*>(data.data()));

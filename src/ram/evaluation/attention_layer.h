@@ -38,7 +38,7 @@ class AttentionLayer {
   // x [rows, hidden], in place. Every row belongs to one of `pieces`, in
   // order; a text may have several pieces. May be called by several threads at
   // once if their pieces have different pasts.
-  virtual void Run(std::span<const Piece> pieces, float* x,
+  virtual void Run(std::span<const TextRows> pieces, float* x,
                    AttentionScratch& scratch) const = 0;
 };
 

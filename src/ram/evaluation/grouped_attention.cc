@@ -37,7 +37,7 @@ KeyValueShape GroupedAttention::key_values() const {
   return {shape_.key_stride, shape_.value_stride};
 }
 
-void GroupedAttention::Place(const Norm& norm, const Piece& piece,
+void GroupedAttention::Place(const Norm& norm, const TextRows& piece,
                              uint64_t heads, float* rows) const {
   const uint64_t dim = config_.head_dim;
   if (!norm.empty()) norm.Apply(rows, piece.rows * heads, dim, rows);
@@ -48,7 +48,7 @@ void GroupedAttention::Place(const Norm& norm, const Piece& piece,
   }
 }
 
-void GroupedAttention::Run(std::span<const Piece> pieces, float* x,
+void GroupedAttention::Run(std::span<const TextRows> pieces, float* x,
                            AttentionScratch& scratch) const {
   const uint64_t rows = pieces.back().row + pieces.back().rows;
   const uint64_t hidden = config_.hidden;
@@ -63,7 +63,7 @@ void GroupedAttention::Run(std::span<const Piece> pieces, float* x,
   query_.Apply(normed, rows, queries);
   key_.Apply(normed, rows, keys);
   value_.Apply(normed, rows, values);
-  for (const Piece& piece : pieces) {
+  for (const TextRows& piece : pieces) {
     const KeyValueRows room = piece.past->Append(piece.rows);
     std::copy_n(keys + piece.row * shape_.key_stride,
                 piece.rows * shape_.key_stride, room.keys);

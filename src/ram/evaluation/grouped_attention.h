@@ -13,12 +13,12 @@ class GroupedAttention : public AttentionLayer {
                    int layer, const ModelWeights& weights, LinearMaker& maker);
 
   KeyValueShape key_values() const override;
-  void Run(std::span<const Piece> pieces, float* x,
+  void Run(std::span<const TextRows> pieces, float* x,
            AttentionScratch& scratch) const override;
 
  private:
   // Norms and turns `heads` heads of every row of a piece.
-  void Place(const Norm& norm, const Piece& piece, uint64_t heads,
+  void Place(const Norm& norm, const TextRows& piece, uint64_t heads,
              float* rows) const;
 
   const TransformerConfig& config_;

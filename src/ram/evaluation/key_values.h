@@ -33,7 +33,7 @@ class KeyValues {
 };
 
 // Consecutive rows of a batch that belong to one text.
-struct Piece {
+struct TextRows {
   uint64_t row = 0;       // the first, in the batch
   uint64_t rows = 0;      // one or more
   uint64_t position = 0;  // of the first, in its text

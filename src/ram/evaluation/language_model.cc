@@ -46,7 +46,7 @@ struct LanguageModel::Layers {
   std::vector<float> logits;
   std::vector<float> expert_in;
   std::vector<float> expert_out;
-  std::vector<Choice> choices;
+  std::vector<ExpertChoice> choices;
   AttentionScratch attention;
   FeedForwardScratch feed_forward;
 };
@@ -171,7 +171,7 @@ std::span<const float> LanguageModel::Read(std::span<const TextInput> texts) {
 void LanguageModel::ReadChunk(std::span<const TextInput> texts) {
   Layers& all = *layers_;
   const uint64_t hidden = config_.hidden;
-  std::vector<Piece> pieces;
+  std::vector<TextRows> pieces;
   uint64_t rows = 0;
   for (const TextInput& text : texts) {
     pieces.push_back({rows, text.tokens.size(), text.state->tokens_, nullptr});

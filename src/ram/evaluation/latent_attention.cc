@@ -69,7 +69,7 @@ const float* LatentAttention::Queries(const float* normed, uint64_t rows,
 }
 
 float* LatentAttention::Absorb(const float* queries,
-                               std::span<const Piece> pieces, uint64_t rows,
+                               std::span<const TextRows> pieces, uint64_t rows,
                                AttentionScratch& scratch) const {
   const uint64_t rank = config_.latent.rank;
   const uint64_t nope = config_.latent.nope_dim;
@@ -86,7 +86,7 @@ float* LatentAttention::Absorb(const float* queries,
     embed_[head].Apply(in, rows, out);
     CopyRows(out, rank, rows, rank, to, to_stride);
     CopyRows(from + nope, from_stride, rows, rope, to + rank, to_stride);
-    for (const Piece& piece : pieces) {
+    for (const TextRows& piece : pieces) {
       for (uint64_t i = 0; i < piece.rows; ++i) {
         rotary_.Apply(piece.position + i,
                       to + rank + (piece.row + i) * to_stride);
@@ -110,7 +110,7 @@ void LatentAttention::Unembed(const float* attended, uint64_t rows,
   }
 }
 
-void LatentAttention::Run(std::span<const Piece> pieces, float* x,
+void LatentAttention::Run(std::span<const TextRows> pieces, float* x,
                           AttentionScratch& scratch) const {
   const uint64_t rows = pieces.back().row + pieces.back().rows;
   const uint64_t hidden = config_.hidden;
@@ -124,7 +124,7 @@ void LatentAttention::Run(std::span<const Piece> pieces, float* x,
   latent_norm_.Apply(latents, rows, width, latents);
   float* attended =
       Room(scratch.attended, rows * config_.heads * config_.latent.rank);
-  for (const Piece& piece : pieces) {
+  for (const TextRows& piece : pieces) {
     float* mine = latents + piece.row * width;
     for (uint64_t i = 0; i < piece.rows; ++i) {
       rotary_.Apply(piece.position + i, mine + i * width + config_.latent.rank);

@@ -18,7 +18,7 @@ class LatentAttention : public AttentionLayer {
                   int layer, const ModelWeights& weights, LinearMaker& maker);
 
   KeyValueShape key_values() const override { return {shape_.key_stride, 0}; }
-  void Run(std::span<const Piece> pieces, float* x,
+  void Run(std::span<const TextRows> pieces, float* x,
            AttentionScratch& scratch) const override;
 
  private:
@@ -26,7 +26,7 @@ class LatentAttention : public AttentionLayer {
   const float* Queries(const float* normed, uint64_t rows,
                        AttentionScratch& scratch) const;
   // ... -> [rows, heads, rank + rope], rotated.
-  float* Absorb(const float* queries, std::span<const Piece> pieces,
+  float* Absorb(const float* queries, std::span<const TextRows> pieces,
                 uint64_t rows, AttentionScratch& scratch) const;
   // [rows, heads, rank] -> [rows, heads, value_dim].
   void Unembed(const float* attended, uint64_t rows, float* values,

@@ -21,7 +21,7 @@ MixtureLayer::MixtureLayer(const TransformerConfig& config, int layer,
 }
 
 void MixtureLayer::Begin(float* x, uint64_t rows, float* normed,
-                         std::span<Choice> choices,
+                         std::span<ExpertChoice> choices,
                          FeedForwardScratch& scratch) const {
   const RouterConfig& router = config_.router;
   const uint64_t hidden = config_.hidden;

@@ -22,7 +22,8 @@ class MixtureLayer {
   // normed [rows, hidden] = norm(x), choices [rows, per_token] of every row;
   // then x += shared(normed). What is left to do for every choice:
   // x[row] += weight * expert(normed[row]), experts in ascending order.
-  void Begin(float* x, uint64_t rows, float* normed, std::span<Choice> choices,
+  void Begin(float* x, uint64_t rows, float* normed,
+             std::span<ExpertChoice> choices,
              FeedForwardScratch& scratch) const;
 
  private:

@@ -65,7 +65,8 @@ void KeepGroups(const RouterConfig& config, std::vector<float>& scores) {
 }  // namespace
 
 void ChooseExperts(const RouterConfig& config, std::span<const float> logits,
-                   std::span<const float> bias, std::span<Choice> choices) {
+                   std::span<const float> bias,
+                   std::span<ExpertChoice> choices) {
   const std::vector<float> scores =
       config.sigmoid ? Sigmoid(logits) : Softmax(logits);
   std::vector<float> chosen_by = scores;

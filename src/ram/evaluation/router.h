@@ -9,7 +9,7 @@
 
 namespace ram {
 
-struct Choice {
+struct ExpertChoice {
   uint32_t expert = 0;
   float weight = 0;
 };
@@ -21,6 +21,7 @@ struct Choice {
 // the groups whose two best experts sum highest are chosen from. Equal scores:
 // the lower number first.
 void ChooseExperts(const RouterConfig& config, std::span<const float> logits,
-                   std::span<const float> bias, std::span<Choice> choices);
+                   std::span<const float> bias,
+                   std::span<ExpertChoice> choices);
 
 }  // namespace ram

@@ -21,7 +21,7 @@ RouterChoices::RouterChoices(const RouterConfig& router, uint64_t rows,
 }
 
 void RouterChoices::Write(uint64_t row, uint64_t rows,
-                          std::span<const Choice> choices) {
+                          std::span<const ExpertChoice> choices) {
   std::vector<float> floats(rows * store_->width());
   for (uint64_t i = 0; i < rows; ++i) {
     float* experts = floats.data() + i * store_->width();

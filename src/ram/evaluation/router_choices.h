@@ -28,7 +28,8 @@ class RouterChoices {
 
   // choices [rows, per_token] of rows [row, row + rows). Threads may write
   // different rows at the same time.
-  void Write(uint64_t row, uint64_t rows, std::span<const Choice> choices);
+  void Write(uint64_t row, uint64_t rows,
+             std::span<const ExpertChoice> choices);
 
   // The next experts in ascending order, those that nobody chose left out;
   // empty after the last, and then from the first again.

@@ -9,8 +9,8 @@ namespace {
 using ::testing::ElementsAre;
 
 // Seven experts, two a token; nobody chooses 1, 3 and 4.
-constexpr Choice kChoices[] = {{6, 0.75f}, {0, 0.25f}, {5, 0.5f},
-                               {6, 0.5f},  {2, 1.0f},  {0, 0.125f}};
+constexpr ExpertChoice kChoices[] = {{6, 0.75f}, {0, 0.25f}, {5, 0.5f},
+                                     {6, 0.5f},  {2, 1.0f},  {0, 0.125f}};
 
 RouterConfig Router() {
   RouterConfig router;

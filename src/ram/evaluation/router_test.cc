@@ -17,7 +17,7 @@ TEST(RouterTest, WeighsByProbability) {
   RouterConfig config;
   config.experts = 4;
   config.per_token = 2;
-  std::vector<Choice> choices(2);
+  std::vector<ExpertChoice> choices(2);
   ChooseExperts(config, LogsOf({0.1f, 0.4f, 0.2f, 0.3f}), {}, choices);
   EXPECT_EQ(choices[0].expert, 1u);
   EXPECT_NEAR(choices[0].weight, 0.4, 1e-6);
@@ -31,7 +31,7 @@ TEST(RouterTest, NormalisesTheChosen) {
   config.per_token = 2;
   config.normalize = true;
   config.scale = 2;
-  std::vector<Choice> choices(2);
+  std::vector<ExpertChoice> choices(2);
   ChooseExperts(config, LogsOf({0.1f, 0.45f, 0.3f, 0.15f}), {}, choices);
   EXPECT_NEAR(choices[0].weight, 2 * 0.6, 1e-6);
   EXPECT_NEAR(choices[1].weight, 2 * 0.4, 1e-6);
@@ -41,7 +41,7 @@ TEST(RouterTest, TakesTheLowerNumberOfTwoEqualExperts) {
   RouterConfig config;
   config.experts = 3;
   config.per_token = 1;
-  std::vector<Choice> choices(1);
+  std::vector<ExpertChoice> choices(1);
   ChooseExperts(config, std::vector<float>{0, 1, 1}, {}, choices);
   EXPECT_EQ(choices[0].expert, 1u);
 }
@@ -51,7 +51,7 @@ TEST(RouterTest, LetsTheBiasChooseButNotWeigh) {
   config.experts = 3;
   config.per_token = 1;
   config.sigmoid = true;
-  std::vector<Choice> choices(1);
+  std::vector<ExpertChoice> choices(1);
   ChooseExperts(config, std::vector<float>{0, 2, 0},
                 std::vector<float>{0, 0, 5}, choices);
   EXPECT_EQ(choices[0].expert, 2u);
@@ -65,7 +65,7 @@ TEST(RouterTest, ChoosesFromTheBestGroupsOnly) {
   config.sigmoid = true;
   config.groups = 2;
   config.kept_groups = 1;
-  std::vector<Choice> choices(2);
+  std::vector<ExpertChoice> choices(2);
   // The best expert is in the first group, the best pair in the second.
   ChooseExperts(config, std::vector<float>{3, -9, -9, 2, 1, -9}, {}, choices);
   EXPECT_EQ(choices[0].expert, 3u);

@@ -29,7 +29,7 @@ struct Worker {
   std::vector<float> normed;
   std::vector<float> out;
   std::vector<float> key_values;
-  std::vector<Choice> choices;
+  std::vector<ExpertChoice> choices;
   AttentionScratch attention;
   FeedForwardScratch feed_forward;
 };
@@ -147,7 +147,7 @@ class Trunk {
     float* room = Room(worker.key_values,
                        item.rows * (shape.key_width + shape.value_width));
     std::vector<std::optional<SegmentKeyValues>> own(item.segments.size());
-    std::vector<Piece> pieces;
+    std::vector<TextRows> pieces;
     uint64_t chunk_row = item.first_row;
     uint64_t chunk_rows = 0;
     for (size_t i = 0; i < item.segments.size(); ++i) {
@@ -199,7 +199,7 @@ class Trunk {
   }
 
   void RunChunk(const AttentionLayer& attention, uint64_t row, uint64_t rows,
-                const std::vector<Piece>& pieces, Worker& worker) {
+                const std::vector<TextRows>& pieces, Worker& worker) {
     float* x = Room(worker.x, rows * config_.hidden);
     x_->Read(row, rows, x);
     attention.Run(pieces, x, worker.attention);

@@ -55,7 +55,7 @@ const std::string kLayer = "model.layers.2.";
 // must be found in that matrix.
 struct Defect {
   std::string kind, tensor;
-  std::function<void(PlantedModel&, TestTensor&)> plant;
+  std::function<void(PlantedModel&, RandomTensor&)> plant;
   bool mixture = false;
   Spectra spectra = Spectra::kNone;
   // Other kinds that the same defect rightly is, in the same matrix.
@@ -75,11 +75,11 @@ float Rms(const std::vector<float>& values) {
       std::sqrt(squares / static_cast<double>(values.size())));
 }
 
-void ScaleRow(TestTensor& tensor, uint64_t row, float factor) {
+void ScaleRow(RandomTensor& tensor, uint64_t row, float factor) {
   const uint64_t cols = tensor.shape[1];
   for (uint64_t c = 0; c < cols; ++c) tensor.values[row * cols + c] *= factor;
 }
-void ScaleCol(TestTensor& tensor, uint64_t col, float factor) {
+void ScaleCol(RandomTensor& tensor, uint64_t col, float factor) {
   const uint64_t cols = tensor.shape[1];
   for (uint64_t r = 0; r < tensor.shape[0]; ++r) {
     tensor.values[r * cols + col] *= factor;
@@ -87,7 +87,7 @@ void ScaleCol(TestTensor& tensor, uint64_t col, float factor) {
 }
 
 // Rounds to a grid of 16 values per group of 64 along the row.
-void RoundToGrid(TestTensor& tensor) {
+void RoundToGrid(RandomTensor& tensor) {
   for (size_t begin = 0; begin < tensor.values.size(); begin += 64) {
     const auto group = std::span(tensor.values).subspan(begin, 64);
     const auto [low, high] = std::minmax_element(group.begin(), group.end());
@@ -98,7 +98,7 @@ void RoundToGrid(TestTensor& tensor) {
   }
 }
 
-void Randomize(TestTensor& tensor, bool uniform) {
+void Randomize(RandomTensor& tensor, bool uniform) {
   const CounterRandom random(9, tensor.name);
   const float rms = Rms(tensor.values);
   for (size_t i = 0; i < tensor.values.size(); ++i) {
@@ -109,7 +109,7 @@ void Randomize(TestTensor& tensor, bool uniform) {
 }
 
 std::vector<Defect> Defects() {
-  using T = TestTensor;
+  using T = RandomTensor;
   const std::string attention = kLayer + "self_attn.";
   const std::string mlp = kLayer + "mlp.";
   const std::string expert = mlp + "experts.5.";

@@ -62,7 +62,7 @@ class Comparer {
 
  private:
   struct Readers {
-    SliceReader base, tuned;
+    MatrixSliceReader base, tuned;
   };
   // A matrix of the tuned model, and which of the base it is compared with.
   struct Task {

@@ -32,7 +32,7 @@ std::map<uint32_t, PairSketch> SketchAll(const Checkpoint& checkpoint,
                                          const std::vector<uint32_t>& matrices,
                                          int threads) {
   std::vector<PairSketch> sketches(matrices.size());
-  std::vector<SliceReader> readers(static_cast<size_t>(threads));
+  std::vector<MatrixSliceReader> readers(static_cast<size_t>(threads));
   ParallelFor(matrices.size(), threads, [&](uint64_t item, int worker) {
     const Matrix& matrix = checkpoint.model().matrices[matrices[item]];
     const uint64_t step = RowsPerSlice(matrix);

@@ -39,10 +39,10 @@ constexpr char kMixture[] = R"({"architectures": ["Qwen3MoeForCausalLM"],
   "mlp_only_layers": [], "vocab_size": 96, "tie_word_embeddings": true,
   "torch_dtype": "bfloat16"})";
 
-using Tensors = std::map<std::string, TestTensor>;
+using Tensors = std::map<std::string, RandomTensor>;
 
 // Rounded as it is stored, so that what is planted starts from that.
-void Round(TestTensor& tensor) {
+void Round(RandomTensor& tensor) {
   std::vector<std::byte> bytes(tensor.values.size() * DTypeBytes(tensor.dtype));
   FromFloat(tensor.dtype, tensor.values, bytes.data());
   ToFloat(tensor.dtype, bytes.data(), tensor.values);
@@ -51,7 +51,7 @@ void Round(TestTensor& tensor) {
 Tensors RandomTensors(const Json& config) {
   Tensors tensors;
   for (const TensorInfo& info : ExpectedTensors(config)) {
-    TestTensor tensor{info.name, info.dtype, info.shape, {}};
+    RandomTensor tensor{info.name, info.dtype, info.shape, {}};
     const CounterRandom random(5, info.name);
     for (uint64_t i = 0; i < info.elements(); ++i) {
       tensor.values.push_back(static_cast<float>(0.05 * random.Normal(i)));
@@ -72,7 +72,7 @@ class ComparePlantedTest : public testing::Test {
   static void Write(const TemporaryDirectory& directory, const Json& config,
                     const Tensors& tensors) {
     directory.Write("config.json", config.dump());
-    std::vector<TestTensor> list;
+    std::vector<RandomTensor> list;
     for (const auto& [name, tensor] : tensors) list.push_back(tensor);
     WriteTensors(directory, "model.safetensors", list);
   }
@@ -95,7 +95,7 @@ class ComparePlantedTest : public testing::Test {
     return "none";
   }
 
-  TestTensor& Tuned(const std::string& name) { return tuned_.at(name); }
+  RandomTensor& Tuned(const std::string& name) { return tuned_.at(name); }
   // Changes every weight of the tensors whose names end so, with the index.
   void Change(const std::string& ending,
               const std::function<float(float, size_t)>& change) {
@@ -130,7 +130,7 @@ class ComparePlantedTest : public testing::Test {
 
   // Adds scale * a b' of this rank, a and b random.
   void AddLowRank(const std::string& name, uint64_t rank, double scale) {
-    TestTensor& tensor = tuned_.at(name);
+    RandomTensor& tensor = tuned_.at(name);
     const uint64_t rows = tensor.shape[0], cols = tensor.shape[1];
     const CounterRandom random(9, name);
     for (uint64_t k = 0; k < rank; ++k) {
@@ -278,7 +278,7 @@ TEST_F(ComparePlantedTest, TellsRoundingToANarrowerType) {
 }
 
 TEST_F(ComparePlantedTest, ReportsRowsOfNewTokens) {
-  TestTensor& table = Tuned("model.embed_tokens.weight");
+  RandomTensor& table = Tuned("model.embed_tokens.weight");
   table.shape[0] += 3;
   table.values.resize(table.values.size() + 3 * 128, 0.01f);
   Json config = config_;
@@ -303,7 +303,7 @@ TEST_F(ComparePlantedTest, FindsACommonDirection) {
   const CounterRandom common(11, "direction");
   for (const int layer : {0, 1, 2}) {
     for (const char* module : {"self_attn.o_proj", "mlp.down_proj"}) {
-      TestTensor& tensor =
+      RandomTensor& tensor =
           Tuned(fmt::format("model.layers.{}.{}.weight", layer, module));
       const uint64_t cols = tensor.shape[1];
       const CounterRandom own(12, tensor.name);
@@ -347,7 +347,7 @@ TEST_F(CompareMixtureTest, FindsExpertsThatChangedPlaces) {
     };
     std::swap(Tuned(name(0)).values, Tuned(name(4)).values);
   }
-  TestTensor& router = Tuned("model.layers.1.mlp.gate.weight");
+  RandomTensor& router = Tuned("model.layers.1.mlp.gate.weight");
   std::swap_ranges(router.values.begin(), router.values.begin() + 128,
                    router.values.begin() + 4 * 128);
   const Comparison comparison = Run();

@@ -31,7 +31,7 @@ TEST(FragilityTest, TheBundledModelShowsNone) {
 // Columns e^0.7 and e^-0.7 in turn: a spread of 0.7 on top of their own.
 TEST(FragilityTest, UnevenChannelsAreNoticed) {
   PlantedModel model = PlantedModel::Read(kDense);
-  TestTensor& down = model.At(kDown);
+  RandomTensor& down = model.At(kDown);
   for (size_t i = 0; i < down.values.size(); ++i) {
     down.values[i] *= std::exp(i % 2 == 0 ? 0.7f : -0.7f);
   }
@@ -46,7 +46,7 @@ TEST(FragilityTest, UnevenChannelsAreNoticed) {
 
 TEST(FragilityTest, SaysHowOftenItWasRight) {
   PlantedModel model = PlantedModel::Read(kDense);
-  TestTensor& down = model.At(kDown);
+  RandomTensor& down = model.At(kDown);
   for (size_t i = 3; i < down.values.size(); i += down.shape[1]) {
     down.values[i] *= 20;
   }

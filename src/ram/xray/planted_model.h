@@ -73,8 +73,8 @@ class PlantedModel {
     return model;
   }
 
-  TestTensor& At(std::string_view name) {
-    for (TestTensor& tensor : tensors_) {
+  RandomTensor& At(std::string_view name) {
+    for (RandomTensor& tensor : tensors_) {
       if (tensor.name == name) return tensor;
     }
     throw std::out_of_range(std::string(name));
@@ -110,7 +110,7 @@ class PlantedModel {
   }
 
   std::string config_;
-  std::vector<TestTensor> tensors_;
+  std::vector<RandomTensor> tensors_;
 };
 
 // Analysed as ram xray does.
