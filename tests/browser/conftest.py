@@ -82,8 +82,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("pages")
 
 
-@pytest.fixture(scope="session")
-def demo_page(folder):
+def make_demo(folder):
     """The bundled model with a plan and an evaluation."""
     small, report = folder / "small", folder / "report.json"
     run(RAM, "compress", WIKI, "-o", small)
@@ -98,6 +97,11 @@ def demo_page(folder):
         *("--evaluation", report, "-o", page),
     )
     return page
+
+
+@pytest.fixture(scope="session")
+def demo_page(folder):
+    return make_demo(folder)
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +126,9 @@ class Watched:
 
     def __init__(self, browser, path, **options):
         self.context = browser.new_context(
-            viewport={"width": 1200, "height": 900}, **options
+            viewport={"width": 1200, "height": 900},
+            reduced_motion="reduce",  # else jumps take a while
+            **options,
         )
         self.context.set_default_timeout(180_000)  # of a loaded machine
         self.page = self.context.new_page()

@@ -14,8 +14,11 @@ from playwright.sync_api import sync_playwright
 
 def shoot(browser, path, out, scheme, anchor):
     page = browser.new_page(
-        viewport={"width": 1120, "height": 760}, color_scheme=scheme
+        viewport={"width": 1120, "height": 760},
+        color_scheme=scheme,
+        reduced_motion="reduce",
     )
+    page.set_default_timeout(300_000)  # of a loaded machine
     page.goto(f"{path.as_uri()}#{anchor}")
     page.wait_for_timeout(900)
     page.screenshot(path=out)
@@ -27,7 +30,7 @@ def shoot(browser, path, out, scheme, anchor):
 def main(out):
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
-        demo = conftest.demo_page.__wrapped__(Path(name))
+        demo = conftest.make_demo(Path(name))
         browser = playwright.chromium.launch(
             executable_path=conftest.find_browser(), args=conftest.FLAGS
         )

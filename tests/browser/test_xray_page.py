@@ -67,17 +67,17 @@ def test_tooltips_say_what_is_under_the_pointer(watch, demo_page):
         box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
     )
     tip = page.locator("#tip")
-    assert tip.is_visible()
+    tip.wait_for(state="visible")
     assert "layer" in tip.inner_text() and "role" in tip.inner_text()
     page.mouse.move(2, 2)
-    assert tip.is_hidden()
+    tip.wait_for(state="hidden")
     plot = page.locator("[data-chart=curve-plot] .u-over")
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
     page.mouse.move(
         box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     )
-    page.wait_for_function("!document.getElementById('tip').hidden")
+    tip.wait_for(state="visible")
     assert "optimal:" in tip.inner_text()
 
 
@@ -218,3 +218,14 @@ def test_names_cannot_act(watch, folder):
     assert seen.problems == []
     assert seen.page.title() == "hostile.safetensors"
     assert name in seen.page.inner_text("#anomalies")
+
+
+def test_a_link_leads_to_its_section(watch, demo_page):
+    """Charts above it are drawn first, so that it stays where it is."""
+    page = watch(demo_page).page
+    page.click("nav a[href='#curve']")
+    page.wait_for_timeout(500)
+    top = page.evaluate(
+        "document.getElementById('curve').getBoundingClientRect().top"
+    )
+    assert 0 <= top < 200

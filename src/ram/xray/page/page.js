@@ -463,6 +463,19 @@
   }, { rootMargin: "800px" });
   figures.forEach((figure) => near.observe(figure));
   addEventListener("beforeprint", () => figures.forEach(draw));
+  // What is drawn above a target after the jump would push it away.
+  const drawBefore = (hash) => {
+    const target = document.getElementById(hash.slice(1));
+    if (!target) return null;
+    figures.filter((figure) => target.compareDocumentPosition(figure) &
+      Node.DOCUMENT_POSITION_PRECEDING).forEach(draw);
+    return target;
+  };
+  addEventListener("click", (event) => {
+    const link = event.target.closest("a[href^='#']");
+    if (link) drawBefore(link.hash);
+  });
+  drawBefore(location.hash)?.scrollIntoView();
 
   const redrawAll = () => {
     hideTip();
