@@ -62,23 +62,22 @@ GgmlType HeadType(GgmlType base, uint64_t cols) {
 
 GgmlType ValueType(std::string_view mix, const LlamaModelFacts& facts,
                    GgmlType base, int place) {
-  GgmlType type = base;
   const bool shared = facts.heads_per_kv >= 4;
-  if (mix == "Q2_K") {
-    type = shared ? kQ4_K : kQ3_K;
-  } else if (mix == "Q2_K_S" && shared) {
+  const bool five = mix == "Q3_K_L" || (mix == "Q3_K_M" && place < 2) ||
+                    (mix == "Q4_K_S" && place < 4) ||
+                    (IsOneOf(mix, {"IQ4_NL", "IQ4_XS"}) && shared);
+  const bool four =
+      mix == "Q3_K_M" || (IsOneOf(mix, {"Q2_K", "Q2_K_S"}) && shared);
+  GgmlType type = base;
+  if (five) {
+    type = kQ5_K;
+  } else if (four) {
     type = kQ4_K;
-  } else if (mix == "Q3_K_M") {
-    type = place < 2 ? kQ5_K : kQ4_K;
-  } else if (mix == "Q3_K_L") {
-    type = kQ5_K;
-  } else if (IsOneOf(mix, {"IQ4_NL", "IQ4_XS"}) && shared) {
-    type = kQ5_K;
+  } else if (mix == "Q2_K") {
+    type = kQ3_K;
   } else if (IsOneOf(mix, {"Q4_K_M", "Q5_K_M"}) &&
              UsesMoreBits(place, facts.attention_values)) {
     type = kQ6_K;
-  } else if (mix == "Q4_K_S" && place < 4) {
-    type = kQ5_K;
   }
   // What it takes for a model of 70 B: these are small there.
   if (facts.layers == 80 && facts.heads_per_kv > 1 &&

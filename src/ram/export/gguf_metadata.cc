@@ -22,7 +22,7 @@ std::string NameOf(const Model& model) {
   const Json* const path = FindConfig(model.config, "_name_or_path");
   if (path && path->is_string()) {
     const auto text = path->get<std::string>();
-    const std::string last = text.substr(text.find_last_of("/\\") + 1);
+    std::string last = text.substr(text.find_last_of("/\\") + 1);
     if (!last.empty()) return last;
   }
   return model.architecture;

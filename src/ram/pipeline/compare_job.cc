@@ -20,7 +20,8 @@ void Flatten(const Json& value, const std::string& prefix,
              std::map<std::string, std::string>& entries) {
   if (value.is_object() && !value.empty()) {
     for (const auto& [key, inner] : value.items()) {
-      Flatten(inner, prefix.empty() ? key : prefix + "." + key, entries);
+      Flatten(inner, prefix.empty() ? key : fmt::format("{}.{}", prefix, key),
+              entries);
     }
     return;
   }

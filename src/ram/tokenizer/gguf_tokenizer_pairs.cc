@@ -182,7 +182,7 @@ class PairsWriter {
              "{}: merges: found '{}' and '{}', expected no spaces in them",
              source_, left.substr(0, 80), right.substr(0, 80));
       }
-      merges_.Add(left + ' ' + right);
+      merges_.Add(fmt::format("{} {}", left, right));
     }
   }
 
