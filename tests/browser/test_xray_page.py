@@ -71,6 +71,7 @@ def test_tooltips_say_what_is_under_the_pointer(watch, demo_page):
     assert "layer" in tip.inner_text() and "role" in tip.inner_text()
     page.mouse.move(2, 2)
     tip.wait_for(state="hidden")
+    page.locator("[data-chart=curve-plot]").scroll_into_view_if_needed()
     plot = page.locator("[data-chart=curve-plot] .u-over")
     plot.scroll_into_view_if_needed()
     box = plot.bounding_box()
