@@ -83,12 +83,16 @@ std::vector<ram::TensorInfo> TensorsFromLines(std::string_view lines) {
   return tensors;
 }
 
-// Scales and biases of codes have a row of groups for each row of weights.
+// Scales and biases of codes have a row of groups for each row of weights;
+// signed integers have no biases.
 void CheckStorage(const ram::Model& model, const ram::TensorInfo& tensor) {
   if (tensor.storage.dense()) return;
   const auto group = static_cast<uint64_t>(tensor.storage.scheme.group_size);
   Require(tensor.shape.back() % group == 0);
+  const bool biased = tensor.storage.scheme.kind != ram::SchemeKind::kInt;
+  Require(biased || tensor.storage.biases == -1);
   for (const int64_t index : {tensor.storage.scales, tensor.storage.biases}) {
+    if (index == tensor.storage.biases && !biased) continue;
     Require(index >= 0 && static_cast<size_t>(index) < model.tensors.size());
     const size_t at = static_cast<size_t>(index);
     Require(model.uses[at] == ram::TensorUse::kScale);
