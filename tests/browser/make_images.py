@@ -38,7 +38,6 @@ def main(out):
             ("xray-words-light.png", "light", ""),
             ("xray-depth-light.png", "light", "sensitivity"),
             ("xray-depth-dark.png", "dark", "sensitivity"),
-            ("xray-plan-dark.png", "dark", "plan"),
         ):
             shoot(browser, demo, out / file, scheme, anchor)
         browser.close()

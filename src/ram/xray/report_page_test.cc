@@ -78,7 +78,8 @@ TEST_F(ReportPageTest, EveryChartHasItsData) {
 }
 
 TEST_F(ReportPageTest, HeatmapsAreFull) {
-  for (const auto& [id, chart] : DataOf(Html())["charts"].items()) {
+  const OrderedJson data = DataOf(Html());
+  for (const auto& [id, chart] : data["charts"].items()) {
     if (chart["kind"] != "heatmap") continue;
     for (const auto& metric : chart["metrics"]) {
       EXPECT_EQ(metric["values"].size(),
@@ -89,7 +90,8 @@ TEST_F(ReportPageTest, HeatmapsAreFull) {
 }
 
 TEST_F(ReportPageTest, SeriesHaveAscendingX) {
-  for (const auto& [id, chart] : DataOf(Html())["charts"].items()) {
+  const OrderedJson data = DataOf(Html());
+  for (const auto& [id, chart] : data["charts"].items()) {
     if (chart["kind"] != "plot") continue;
     EXPECT_FALSE(chart["series"].empty()) << id;
     for (const auto& series : chart["series"]) {
