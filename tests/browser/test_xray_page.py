@@ -94,7 +94,9 @@ def test_another_metric_redraws_the_heatmap(watch, demo_page):
 
 def test_arrow_keys_speak_the_cells(watch, demo_page):
     page = watch(demo_page).page
-    canvas = page.locator("[data-chart=errors-depth] canvas")
+    figure = page.locator("[data-chart=errors-depth]")
+    figure.scroll_into_view_if_needed()
+    canvas = figure.locator("canvas")
     canvas.focus()
     page.keyboard.press("ArrowDown")
     first = page.inner_text("#said")

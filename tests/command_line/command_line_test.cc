@@ -2,7 +2,6 @@
 // leaves on disk. RAM_PROGRAM is the built `ram`.
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 
 #include <filesystem>
 #include <limits>
@@ -10,37 +9,18 @@
 #include <string>
 #include <vector>
 
+#include "command_line/program.h"
 #include "command_line/tiny_model.h"
 #include "ram/base/file.h"
 #include "ram/base/json.h"
-#include "ram/base/temporary_directory.h"
 
 namespace ram {
 namespace {
 
 namespace fs = std::filesystem;
 
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
-
-// Each test has a directory of its own, and runs `ram` in it, so that messages
-// name relative paths.
-class CommandLineTest : public testing::Test {
+class CommandLineTest : public ProgramTest {
  protected:
-  // `arguments` is shell text. `prefix` goes before the program.
-  Outcome Ram(const std::string& arguments, const std::string& prefix = "") {
-    const std::string command = "cd '" + directory_.path().string() + "' && " +
-                                prefix + " '" + RAM_PROGRAM + "' " + arguments +
-                                " >.out 2>.err </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-            ReadTextFile(directory_ / ".out"),
-            ReadTextFile(directory_ / ".err")};
-  }
-
   // With the process number taken out.
   static std::string Normalized(const std::string& text) {
     return std::regex_replace(text, std::regex("partial-[0-9]+"),
@@ -68,7 +48,6 @@ class CommandLineTest : public testing::Test {
     EXPECT_EQ(Names(), std::vector<std::string>{"model"});
   }
 
-  TemporaryDirectory directory_;
   TinyModel model_;
 };
 

@@ -2,8 +2,6 @@
 // a letter.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,11 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "command_line/program.h"
 #include "command_line/tiny_model.h"
 #include "command_line/tiny_tokenizer.h"
-#include "ram/base/file.h"
 #include "ram/base/json.h"
-#include "ram/base/temporary_directory.h"
 
 namespace ram {
 namespace {
@@ -32,13 +29,7 @@ constexpr char kQuestions[] =
     R"({"id": "b", "question": "who barks", "choices": ["a dog", "a cat", "an ant"], "answer_index": 0})"
     "\n";
 
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
-
-class EvaluateTest : public testing::Test {
+class EvaluateTest : public ProgramTest {
  protected:
   EvaluateTest() {
     WriteModel("model");
@@ -57,14 +48,7 @@ class EvaluateTest : public testing::Test {
   // before the program.
   Outcome Evaluate(const std::string& arguments,
                    const std::string& prefix = "") {
-    const std::string command = "cd '" + directory_.path().string() + "' && " +
-                                prefix + " '" + RAM_PROGRAM + "' evaluate " +
-                                arguments +
-                                " --threads 1 >.out 2>.err </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-            ReadTextFile(directory_ / ".out"),
-            ReadTextFile(directory_ / ".err")};
+    return Ram("evaluate " + arguments + " --threads 1", prefix);
   }
 
   void ExpectRefusal(const std::string& arguments, int code,
@@ -84,7 +68,6 @@ class EvaluateTest : public testing::Test {
     return report;
   }
 
-  TemporaryDirectory directory_;
   TinyModel model_;
 };
 

@@ -1,16 +1,13 @@
 // `ram fit` as its user meets it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 
 #include <filesystem>
 #include <string>
 
+#include "command_line/program.h"
 #include "command_line/tiny_model.h"
-#include "ram/base/file.h"
 #include "ram/base/json.h"
-#include "ram/base/temporary_directory.h"
 
 namespace ram {
 namespace {
@@ -18,27 +15,10 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
-
-class FitCommandTest : public testing::Test {
+class FitCommandTest : public ProgramTest {
  protected:
   FitCommandTest() { model_.Write(directory_ / "model"); }
 
-  Outcome Ram(const std::string& arguments) {
-    const std::string command = "cd '" + directory_.path().string() + "' && '" +
-                                RAM_PROGRAM + "' " + arguments +
-                                " >.out 2>.err </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-            ReadTextFile(directory_ / ".out"),
-            ReadTextFile(directory_ / ".err")};
-  }
-
-  TemporaryDirectory directory_;
   TinyModel model_;
 };
 

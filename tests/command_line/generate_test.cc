@@ -2,17 +2,15 @@
 // a letter; its weights are random, so what it writes is noise that repeats.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <stdlib.h>
-#include <sys/wait.h>
 
 #include <filesystem>
 #include <string>
 
+#include "command_line/program.h"
 #include "command_line/tiny_model.h"
 #include "command_line/tiny_tokenizer.h"
 #include "ram/base/file.h"
 #include "ram/base/json.h"
-#include "ram/base/temporary_directory.h"
 
 namespace ram {
 namespace {
@@ -21,13 +19,7 @@ namespace fs = std::filesystem;
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
-struct Outcome {
-  int code = 0;
-  std::string out;
-  std::string err;
-};
-
-class GenerateCommandTest : public testing::Test {
+class GenerateCommandTest : public ProgramTest {
  protected:
   GenerateCommandTest() { WriteModel("model"); }
 
@@ -39,14 +31,7 @@ class GenerateCommandTest : public testing::Test {
   // Runs `ram OPTIONS generate ARGUMENTS` in the test's own directory.
   Outcome Generate(const std::string& arguments,
                    const std::string& options = "") {
-    const std::string command = "cd '" + directory_.path().string() + "' && '" +
-                                RAM_PROGRAM + "' generate " + arguments +
-                                " --threads 1 " + options +
-                                " >.out 2>.err </dev/null";
-    const int status = std::system(command.c_str());
-    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1,
-            ReadTextFile(directory_ / ".out"),
-            ReadTextFile(directory_ / ".err")};
+    return Ram("generate " + arguments + " --threads 1 " + options);
   }
 
   Json GenerateJson(const std::string& arguments) {
@@ -75,7 +60,6 @@ class GenerateCommandTest : public testing::Test {
             .dump());
   }
 
-  TemporaryDirectory directory_;
   TinyModel model_;
 };
 

@@ -79,6 +79,7 @@ Frontier::Frontier(Problem& problem, Encoder encoder,
     hulls_.push_back(LowerHull(std::move(candidates)));
   }
   steps_ = StepsByPrice(hulls_);
+  MeasureUniforms();
 }
 
 std::optional<Candidate> Frontier::Evaluate(size_t unit_index,
@@ -109,30 +110,48 @@ std::vector<Candidate> Frontier::At(std::span<const uint32_t> points) const {
   return candidates;
 }
 
+// Once, as every point of a curve is held against them.
+void Frontier::MeasureUniforms() {
+  for (const Scheme& wanted : problem_.target.Schemes()) {
+    const auto candidates = UniformCandidates(wanted);
+    if (!candidates) continue;
+    const std::vector<Scheme> schemes = SchemesOf(*candidates);
+    uniforms_.push_back({wanted, TotalLoss(*candidates),
+                         problem_.FileBytes(schemes),
+                         problem_.TensorBytes(schemes)});
+  }
+}
+
+std::optional<std::vector<Candidate>> Frontier::UniformCandidates(
+    const Scheme& wanted) const {
+  const std::vector<Scheme> schemes = UniformSchemes(problem_, wanted);
+  std::vector<Candidate> candidates;
+  candidates.reserve(schemes.size());
+  for (size_t u = 0; u < schemes.size(); ++u) {
+    auto candidate = Evaluate(u, schemes[u], encoder_);
+    // The search never does worse than min-max, so this is a bound.
+    if (!candidate) {
+      candidate = Evaluate(u, schemes[u], problem_.target.UniformEncoder());
+    }
+    if (!candidate) return std::nullopt;
+    candidates.push_back(*candidate);
+  }
+  return candidates;
+}
+
 // The uniform allocation within the budget that beats `loss` by most.
 std::optional<std::vector<Candidate>> Frontier::BestUniform(
     const Budget& budget, double loss) const {
-  std::optional<std::vector<Candidate>> best;
-  for (const Scheme& wanted : problem_.target.Schemes()) {
-    const std::vector<Scheme> schemes = UniformSchemes(problem_, wanted);
-    std::vector<Candidate> candidates;
-    double uniform_loss = 0;
-    for (size_t u = 0; u < schemes.size() && uniform_loss < loss; ++u) {
-      auto candidate = Evaluate(u, schemes[u], encoder_);
-      // The search never does worse than min-max, so this is a bound.
-      if (!candidate) {
-        candidate = Evaluate(u, schemes[u], problem_.target.UniformEncoder());
-      }
-      if (!candidate) break;
-      uniform_loss += candidate->loss;
-      candidates.push_back(*candidate);
-    }
-    if (candidates.size() < schemes.size() || uniform_loss >= loss) continue;
-    if (BytesFor(problem_, budget, schemes) > budget.bytes) continue;
-    loss = uniform_loss;
-    best = std::move(candidates);
+  const Uniform* best = nullptr;
+  for (const Uniform& uniform : uniforms_) {
+    const uint64_t bytes =
+        budget.files ? uniform.file_bytes : uniform.tensor_bytes;
+    if (uniform.loss >= loss || bytes > budget.bytes) continue;
+    loss = uniform.loss;
+    best = &uniform;
   }
-  return best;
+  if (best == nullptr) return std::nullopt;
+  return UniformCandidates(best->wanted);
 }
 
 std::vector<Candidate> Frontier::Spend(const Budget& budget) const {

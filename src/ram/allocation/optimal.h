@@ -36,6 +36,15 @@ class Frontier {
 
  private:
   std::vector<Candidate> At(std::span<const uint32_t> points) const;
+  // Everything in one scheme.
+  struct Uniform {
+    Scheme wanted;
+    double loss;
+    uint64_t file_bytes, tensor_bytes;
+  };
+  void MeasureUniforms();
+  std::optional<std::vector<Candidate>> UniformCandidates(
+      const Scheme& wanted) const;
   std::optional<std::vector<Candidate>> BestUniform(const Budget& budget,
                                                     double loss) const;
 
@@ -44,6 +53,7 @@ class Frontier {
   std::vector<double> matrix_weights_;
   std::vector<std::vector<Candidate>> hulls_;
   std::vector<HullStep> steps_;
+  std::vector<Uniform> uniforms_;  // those whose errors are all known
 };
 
 // Sums in the order of the units.

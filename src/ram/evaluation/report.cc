@@ -31,7 +31,8 @@ OrderedJson ModelJson(const EvaluatedModel& model) {
   return {{"path", model.path},
           {"bytes", model.bytes},
           {"bpw", model.bits_per_weight},
-          {"nominal_bits", model.nominal_bits}};
+          {"nominal_bits", model.nominal_bits},
+          {"weights", model.weights}};
 }
 
 void AddDistance(const PerplexityReport& report, size_t index,

@@ -24,6 +24,7 @@ struct EvaluatedModel {
   uint64_t bytes = 0;  // of the weight files
   double bits_per_weight = 0;
   double nominal_bits = 0;
+  uint64_t weights = 0;  // scales apart
 };
 
 // What both kinds of report begin with.

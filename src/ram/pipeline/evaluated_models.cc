@@ -38,6 +38,7 @@ EvaluatedModel Measure(const Checkpoint& checkpoint, const std::string& path) {
   EvaluatedModel result{path, WeightFileBytes(checkpoint)};
   double bytes = 0, bits = 0, weights = 0;
   const Model& model = checkpoint.model();
+  result.weights = model.weights();
   for (size_t i = 0; i < model.tensors.size(); ++i) {
     const TensorInfo& tensor = model.tensors[i];
     bytes += static_cast<double>(tensor.bytes());

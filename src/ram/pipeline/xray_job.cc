@@ -16,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int kCurvePoints = 16;
+constexpr double kWeightsTolerance = 0.25;
 
 std::optional<fs::path> ManifestOf(const fs::path& path) {
   if (fs::is_directory(path)) {
@@ -107,6 +108,26 @@ void AddPlan(const fs::path& path, Subject& subject) {
   subject.plan = std::move(plan);
 }
 
+// Some model of the report has about as many weights as some subject: formats
+// differ in a tied head or a few constants.
+void CheckEvaluation(const EvaluationRecord& record,
+                     const std::vector<Subject>& subjects) {
+  for (const ReportedModel& model : record.models) {
+    if (model.weights == 0) return;
+    for (const Subject& subject : subjects) {
+      const auto a = static_cast<double>(model.weights);
+      const auto b = static_cast<double>(subject.model().weights());
+      if (std::abs(a - b) <= kWeightsTolerance * b) return;
+    }
+  }
+  if (record.models.empty()) return;
+  Fail(ErrorKind::kCorrupt,
+       "{}: found {} with {} weights, expected about the {} of {} (is it the "
+       "report of another model?)",
+       record.source, record.models[0].path, record.models[0].weights,
+       subjects[0].model().weights(), subjects[0].name);
+}
+
 // Whether any error of a scheme that the target can hold was measured.
 bool IsMeasured(const Manifest& manifest, const Target& target) {
   for (size_t k = 0; k < manifest.schemes.size(); ++k) {
@@ -149,6 +170,9 @@ XrayReport RunXray(const std::vector<std::string>& models,
     if (options.plan) AddPlan(*options.plan, subject);
     AddCurve(options, subject);
     subjects.push_back(std::move(subject));
+  }
+  for (const EvaluationRecord& record : evaluations) {
+    CheckEvaluation(record, subjects);
   }
   return MakeReport(std::move(subjects), std::move(evaluations));
 }

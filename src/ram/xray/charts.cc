@@ -147,6 +147,13 @@ OrderedJson Rounded(const std::optional<double>& value, int digits) {
   return rounded;
 }
 
+bool IsEmptyChart(const OrderedJson& chart) {
+  if (chart.contains("metrics")) return chart["metrics"].empty();
+  const OrderedJson& series = chart["series"];
+  return std::all_of(series.begin(), series.end(),
+                     [](const OrderedJson& each) { return each["x"].empty(); });
+}
+
 std::vector<ChartMetric> ShapeMetrics(const Subject& subject,
                                       const Verdict& verdict) {
   const auto& records = subject.manifest.matrices;
@@ -344,7 +351,13 @@ OrderedJson PlanChart(const Subject& subject) {
         if (found == bits.end()) return std::nullopt;
         return found->second;
       }};
-  return DepthRoleChart(subject, {metric});
+  OrderedJson chart = DepthRoleChart(subject, {metric});
+  OrderedJson& bits_shown = chart["metrics"][0];
+  const bool whole = std::none_of(
+      bits_shown["values"].begin(), bits_shown["values"].end(),
+      [](const OrderedJson& value) { return value.is_number_float(); });
+  if (whole) bits_shown["digits"] = 0;  // else means over experts
+  return chart;
 }
 
 OrderedJson MatrixTable(const Subject& subject,
@@ -380,7 +393,11 @@ OrderedJson PlanTable(const Plan& plan) {
     scheme.push_back(SchemeLabel(planned.scheme));
     bytes.push_back(planned.bytes);
     score.push_back(Rounded(planned.score));
-    reason.push_back(planned.reason);
+    // Its scheme stands in a column of its own.
+    const std::string label = SchemeLabel(planned.scheme) + ": ";
+    reason.push_back(planned.reason.starts_with(label)
+                         ? planned.reason.substr(label.size())
+                         : planned.reason);
   }
   return {{"columns",
            OrderedJson::array(

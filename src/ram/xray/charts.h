@@ -17,6 +17,9 @@ namespace ram {
 // small.
 OrderedJson Rounded(const std::optional<double>& value, int digits = 4);
 
+// Whether there is nothing to draw: no metric, or no point.
+bool IsEmptyChart(const OrderedJson& chart);
+
 // A number per matrix; nullopt where unknown.
 struct ChartMetric {
   std::string name, unit;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <set>
 
 #include "ram/base/byte_size.h"
 #include "ram/base/error.h"
@@ -138,9 +139,37 @@ ReportedModel ReadModel(const Json& json, const std::string& source) {
   model.path = read.AsText(read.Need("path"), "path");
   model.bytes = read.AsCount(read.Need("bytes"), "bytes");
   model.bits_per_weight = read.AsNumber(read.Need("bpw"), "bpw");
+  if (const Json* weights = read.Find("weights")) {
+    model.weights = read.AsCount(*weights, "weights");
+  }
   ReadPerplexity(read, model);
   ReadChoices(read, model);
   return model;
+}
+
+// The last `parts` components of a path.
+std::string EndOf(const std::string& path, int parts) {
+  std::filesystem::path whole = path;
+  if (!whole.has_filename()) whole = whole.parent_path();
+  std::filesystem::path end = whole.filename();
+  while (--parts > 0 && whole.has_relative_path()) {
+    whole = whole.parent_path();
+    if (!whole.has_filename()) return path;
+    end = whole.filename() / end;
+  }
+  return end.string();
+}
+
+void NameModels(std::vector<ReportedModel>& models) {
+  constexpr int kMostParts = 8;
+  for (int parts = 1; parts <= kMostParts; ++parts) {
+    std::set<std::string> names;
+    for (ReportedModel& model : models) {
+      model.name = parts < kMostParts ? EndOf(model.path, parts) : model.path;
+      names.insert(model.name);
+    }
+    if (names.size() == models.size()) return;
+  }
 }
 
 Finding Sentence(const char* kind, Severity severity, std::string sentence,
@@ -162,7 +191,7 @@ void DescribePerplexity(const ReportedModel& model,
       "perplexity", Severity::kFact,
       fmt::format("{} ({}, {:.2f} bits per weight): perplexity {:.3f} against "
                   "{:.3f} ({:+.2f} %){}.",
-                  model.path, FormatByteSize(model.bytes),
+                  model.name, FormatByteSize(model.bytes),
                   model.bits_per_weight, *model.ppl, *baseline.ppl,
                   100 * (*model.ppl / *baseline.ppl - 1), kl),
       ""));
@@ -171,7 +200,7 @@ void DescribePerplexity(const ReportedModel& model,
         "better-than-original", Severity::kWarning,
         fmt::format("{} looks better than its original {} ({:.3f} against "
                     "{:.3f}).",
-                    model.path, baseline.path, *model.ppl, *baseline.ppl),
+                    model.name, baseline.name, *model.ppl, *baseline.ppl),
         "Compression adds no knowledge: this is noise of the measurement, or "
         "a few windows decide. Trust the KL divergence."));
   }
@@ -190,7 +219,7 @@ void DescribeChoices(const ReportedModel& model, const ReportedModel& baseline,
   }
   out.push_back(Sentence(
       "accuracy", Severity::kFact,
-      fmt::format("{} on {}: accuracy {:.2f} % against {:.2f} %{}.", model.path,
+      fmt::format("{} on {}: accuracy {:.2f} % against {:.2f} %{}.", model.name,
                   task, 100 * *model.acc, 100 * *baseline.acc, interval),
       ""));
   if (*model.acc > *baseline.acc) {
@@ -198,7 +227,7 @@ void DescribeChoices(const ReportedModel& model, const ReportedModel& baseline,
         "better-than-original", Severity::kWarning,
         fmt::format("{} looks better than its original {} on {} ({:.2f} % "
                     "against {:.2f} %).",
-                    model.path, baseline.path, task, 100 * *model.acc,
+                    model.name, baseline.name, task, 100 * *model.acc,
                     100 * *baseline.acc),
         "Compression adds no knowledge: unless the interval excludes zero, "
         "this is chance."));
@@ -220,7 +249,7 @@ EvaluationRecord ParseEvaluation(std::string_view text,
   record.source = source;
   const Reader protocol(read.Need("protocol"), source + ": protocol");
   record.task = protocol.AsText(protocol.Need("task"), "task");
-  record.data = protocol.AsText(protocol.Need("data"), "data");
+  record.data = EndOf(protocol.AsText(protocol.Need("data"), "data"), 2);
   if (protocol.Find("window_numbers")) {
     for (const Json& number : protocol.Array("window_numbers")) {
       record.window_numbers.push_back(
@@ -240,6 +269,7 @@ EvaluationRecord ParseEvaluation(std::string_view text,
     Fail(ErrorKind::kCorrupt, "{}: models: found none, expected at least one",
          source);
   }
+  NameModels(record.models);
   record.warnings = read.Texts("warnings");
   record.agreement = read.Texts("agreement");
   return record;
@@ -259,7 +289,7 @@ std::vector<Finding> DescribeEvaluation(const EvaluationRecord& record) {
   if (record.models.size() == 1 && baseline.ppl) {
     out.push_back(Sentence(
         "perplexity", Severity::kFact,
-        fmt::format("{}: perplexity {:.3f}.", baseline.path, *baseline.ppl),
+        fmt::format("{}: perplexity {:.3f}.", baseline.name, *baseline.ppl),
         "There is nothing to compare it with."));
   }
   for (const std::string& warning : record.warnings) {

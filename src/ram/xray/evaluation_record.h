@@ -24,8 +24,10 @@ struct ReportedWindow {
 
 struct ReportedModel {
   std::string path;
+  std::string name;  // as much of the path's end as tells it from the others
   uint64_t bytes = 0;
   double bits_per_weight = 0;
+  uint64_t weights = 0;  // 0: the report does not say
   // Perplexity.
   std::optional<double> ppl, ppl_stderr, mean_ppl, median_ppl;
   std::optional<double> kl_mean, kl_median, kl_p99, top1_agreement;
@@ -39,8 +41,8 @@ struct ReportedModel {
 };
 
 struct EvaluationRecord {
-  std::string source;  // the file
-  std::string task, data;
+  std::string source;      // the file
+  std::string task, data;  // of the data's path the last two parts
   std::vector<uint64_t> window_numbers;
   std::vector<ReportedModel> models;  // the first is the baseline
   std::vector<std::string> warnings, agreement;

@@ -23,9 +23,11 @@ std::string Lead(const std::string& text) {
 class Sections {
  public:
   Sections(const Subject& subject, const Examination& examination,
-           std::string prefix, std::string suffix, Page& page)
+           std::string prefix, std::string suffix,
+           const std::vector<Finding>& evaluation, Page& page)
       : subject_(subject),
         examination_(examination),
+        evaluation_(evaluation),
         prefix_(std::move(prefix)),
         suffix_(std::move(suffix)),
         page_(page) {}
@@ -51,6 +53,7 @@ class Sections {
   }
   std::string Chart(const char* id, const std::string& caption,
                     OrderedJson chart) {
+    if (IsEmptyChart(chart)) return "";
     page_.data["charts"][prefix_ + id] = std::move(chart);
     return ChartHtml(prefix_ + id, caption);
   }
@@ -59,8 +62,9 @@ class Sections {
     page_.data["tables"][prefix_ + id] = std::move(table);
     return TableHtml(prefix_ + id, caption);
   }
-  std::string Findings(const std::vector<Finding>& findings) const {
-    return FindingsHtml(findings, &subject_, prefix_);
+  std::string Findings(const char* here,
+                       const std::vector<Finding>& findings) const {
+    return FindingsHtml(findings, &subject_, prefix_, here);
   }
 
   void Words();
@@ -78,6 +82,7 @@ class Sections {
 
   const Subject& subject_;
   const Examination& examination_;
+  const std::vector<Finding>& evaluation_;
   std::string prefix_, suffix_;
   Page& page_;
 };
@@ -112,7 +117,8 @@ void Sections::Words() {
   }
   all.insert(all.end(), examination_.fragility.begin(),
              examination_.fragility.end());
-  Add("words", "In words", Findings(all));
+  Add("words", "In words",
+      Findings("words", all) + FindingsHtml(evaluation_, nullptr, "", "words"));
 }
 
 void Sections::Anomalies() {
@@ -120,7 +126,7 @@ void Sections::Anomalies() {
   if (examination_.anomalies.empty()) {
     html = Lead("None of the kinds that ram looks for (docs/xray.md).");
   } else {
-    html = Findings(examination_.anomalies);
+    html = Findings("anomalies", examination_.anomalies);
   }
   Add("anomalies", "Anomalies", html);
 }
@@ -199,8 +205,8 @@ void Sections::Plan() {
   for (const auto& [bits, weights] : plan.totals.weights_per_bits) {
     const double share =
         static_cast<double>(weights) / static_cast<double>(plan.totals.weights);
-    bars.push_back({fmt::format("{} bits", bits),
-                    fmt::format("{:.1f} %", 100 * share), share});
+    bars.push_back(
+        {fmt::format("{} bits", bits), PercentText(100 * share), share});
   }
   html += BarsHtml("Weights at each width", bars);
   html += Table("plan-units", "Every unit, with the reason of its precision",
@@ -272,7 +278,7 @@ void Sections::Fragility() {
       "Indicators that foretold collapse in a study of models damaged on "
       "purpose (docs/xray.md). They are hints from small models, not "
       "certainties: measure before trusting either answer.");
-  html += Findings(examination_.fragility);
+  html += Findings("fragility", examination_.fragility);
   html +=
       "<div class=\"wide\"><table class=\"facts\"><caption>Indicators and "
       "their record</caption>\n<thead><tr><th scope=\"col\">indicator</th>"
@@ -299,7 +305,7 @@ void Sections::Fragility() {
 void Sections::Limits() {
   Add("limits", "Limits",
       Lead("What of the method's known limits applies to this model.") +
-          Findings(examination_.limits));
+          Findings("limits", examination_.limits));
 }
 
 void Sections::Matrices() {
@@ -332,7 +338,9 @@ std::string HitsHtml(const Finding& finding, const Subject& subject) {
 }  // namespace
 
 std::string FindingsHtml(const std::vector<Finding>& findings,
-                         const Subject* subject, const std::string& prefix) {
+                         const Subject* subject, const std::string& prefix,
+                         std::string_view here) {
+  if (findings.empty()) return "";
   std::string html = "<ul class=\"findings\">\n";
   for (const Finding& finding : findings) {
     const std::string severity(SeverityName(finding.severity));
@@ -340,11 +348,14 @@ std::string FindingsHtml(const std::vector<Finding>& findings,
     if (finding.severity != Severity::kFact) {
       html += fmt::format("<span class=\"label\">{}</span>", severity);
     }
-    html += fmt::format(
-        "{} <a class=\"evidence\" href=\"#{}{}\" aria-label=\"Evidence: "
-        "{}\">evidence</a>",
-        EscapeHtml(finding.sentence), EscapeHtml(prefix),
-        EscapeHtml(finding.section), EscapeHtml(finding.section));
+    html += EscapeHtml(finding.sentence);
+    if (finding.section != here) {
+      html += fmt::format(
+          " <a class=\"evidence\" href=\"#{}{}\" aria-label=\"Evidence: "
+          "{}\">evidence</a>",
+          EscapeHtml(prefix), EscapeHtml(finding.section),
+          EscapeHtml(finding.section));
+    }
     if (!finding.meaning.empty()) {
       html +=
           "<span class=\"meaning\">" + EscapeHtml(finding.meaning) + "</span>";
@@ -357,8 +368,8 @@ std::string FindingsHtml(const std::vector<Finding>& findings,
 
 void AddModelSections(const Subject& subject, const Examination& examination,
                       const std::string& prefix, const std::string& suffix,
-                      Page& page) {
-  Sections(subject, examination, prefix, suffix, page).AddAll();
+                      const std::vector<Finding>& evaluation, Page& page) {
+  Sections(subject, examination, prefix, suffix, evaluation, page).AddAll();
 }
 
 }  // namespace ram

@@ -109,14 +109,29 @@ void AddComparison(const XrayReport& report, Page& page) {
   page.sections.push_back({"comparison", "Comparison", html});
 }
 
+// `<th ...` with the whole path where the pointer rests.
+std::string ModelHead(const ReportedModel& model) {
+  return fmt::format("<tr><th scope=\"row\" title=\"{}\">{}</th>",
+                     EscapeHtml(model.path), EscapeHtml(model.name));
+}
+
+std::string WithError(const std::optional<double>& value,
+                      const std::optional<double>& error, int decimals,
+                      double factor = 1) {
+  if (!value) return "–";
+  std::string text = fmt::format("{:.{}f}", factor * *value, decimals);
+  if (error) text += fmt::format(" ({:.{}f})", factor * *error, decimals);
+  return text;
+}
+
 std::string PerplexityTable(const EvaluationRecord& record) {
-  std::string rows = Head({"model", "size", "bpw", "perplexity", "± s.e.",
-                           "mean", "median", "ratio to the first (95 %)",
-                           "KL mean", "KL median", "KL 99 %", "same top-1"});
+  std::string rows =
+      Head({"model", "size", "bpw", "perplexity (s.e.)", "mean", "median",
+            "ratio (95 %)", "KL mean", "KL median", "KL 99 %", "same top-1"});
   for (const ReportedModel& model : record.models) {
-    rows += "<tr><th scope=\"row\">" + EscapeHtml(model.path) + "</th>";
+    rows += ModelHead(model);
     rows += Cell(FormatByteSize(model.bytes)) + Cell(model.bits_per_weight, 2);
-    rows += Cell(model.ppl, 3) + Cell(model.ppl_stderr, 3);
+    rows += Cell(WithError(model.ppl, model.ppl_stderr, 3));
     rows += Cell(model.mean_ppl, 3) + Cell(model.median_ppl, 3);
     rows += Cell(model.ppl_ratio
                      ? fmt::format("{:.4f} ({:.4f} to {:.4f})",
@@ -137,13 +152,13 @@ std::string DifferenceText(const std::optional<ReportedInterval>& difference) {
 }
 
 std::string ChoiceTable(const EvaluationRecord& record) {
-  std::string rows = Head({"model", "size", "bpw", "accuracy", "± s.e.",
+  std::string rows = Head({"model", "size", "bpw", "accuracy, % (s.e.)",
                            "difference, points (95 %)", "normalised",
                            "difference, points (95 %)", "McNemar p"});
   for (const ReportedModel& model : record.models) {
-    rows += "<tr><th scope=\"row\">" + EscapeHtml(model.path) + "</th>";
+    rows += ModelHead(model);
     rows += Cell(FormatByteSize(model.bytes)) + Cell(model.bits_per_weight, 2);
-    rows += Cell(model.acc, 2, 100, " %") + Cell(model.acc_stderr, 2, 100);
+    rows += Cell(WithError(model.acc, model.acc_stderr, 2, 100));
     rows += Cell(DifferenceText(model.acc_difference));
     rows += Cell(model.acc_norm, 2, 100, " %");
     rows += Cell(DifferenceText(model.acc_norm_difference));
@@ -159,11 +174,33 @@ OrderedJson WindowChart(const EvaluationRecord& record) {
     OrderedJson y = OrderedJson::array();
     for (const double ppl : model.window_ppl) y.push_back(Rounded(ppl));
     series.push_back(
-        {{"name", model.path}, {"x", record.window_numbers}, {"y", y}});
+        {{"name", model.name}, {"x", record.window_numbers}, {"y", y}});
   }
   return {{"kind", "plot"},    {"x", "window of the text"},
           {"y", "perplexity"}, {"logy", true},
           {"digits", 2},       {"series", std::move(series)}};
+}
+
+// What each window became worse by; null without two models or windows.
+OrderedJson WindowRatioChart(const EvaluationRecord& record) {
+  const std::vector<double>& before = record.models[0].window_ppl;
+  OrderedJson series = OrderedJson::array();
+  for (size_t m = 1; m < record.models.size(); ++m) {
+    const ReportedModel& model = record.models[m];
+    if (before.size() < 2 || model.window_ppl.size() != before.size()) continue;
+    OrderedJson y = OrderedJson::array();
+    for (size_t i = 0; i < before.size(); ++i) {
+      y.push_back(Rounded(100 * (model.window_ppl[i] / before[i] - 1), 3));
+    }
+    series.push_back(
+        {{"name", model.name}, {"x", record.window_numbers}, {"y", y}});
+  }
+  if (series.empty()) return nullptr;
+  return {{"kind", "plot"},
+          {"x", "window of the text"},
+          {"y", "perplexity above that of " + record.models[0].name + ", %"},
+          {"digits", 2},
+          {"series", std::move(series)}};
 }
 
 std::string OutliersHtml(const EvaluationRecord& record) {
@@ -172,7 +209,7 @@ std::string OutliersHtml(const EvaluationRecord& record) {
     if (model.outliers.empty()) continue;
     html += fmt::format(
         "<details><summary>Outlier windows of {} ({})</summary><ul>",
-        EscapeHtml(model.path), model.outliers.size());
+        EscapeHtml(model.name), model.outliers.size());
     for (const ReportedWindow& window : model.outliers) {
       html += fmt::format("<li>Window {}, perplexity {:.2f}: {}</li>\n",
                           window.window, window.ppl, EscapeHtml(window.text));
@@ -184,7 +221,7 @@ std::string OutliersHtml(const EvaluationRecord& record) {
 
 void AddEvaluation(const XrayReport& report, Page& page) {
   if (report.evaluations.empty()) return;
-  std::string html = FindingsHtml(report.evaluation, nullptr, "");
+  std::string html = FindingsHtml(report.evaluation, nullptr, "", "evaluation");
   for (size_t i = 0; i < report.evaluations.size(); ++i) {
     const EvaluationRecord& record = report.evaluations[i];
     if (record.task != "perplexity") {
@@ -200,12 +237,26 @@ void AddEvaluation(const XrayReport& report, Page& page) {
       page.data["charts"][id] = std::move(chart);
       html += ChartHtml(id, "Every window");
     }
+    if (OrderedJson ratios = WindowRatioChart(record); !ratios.is_null()) {
+      const std::string id = fmt::format("window-ratios-{}", i);
+      page.data["charts"][id] = std::move(ratios);
+      html += ChartHtml(id, "What each window lost");
+    }
     html += OutliersHtml(record);
     for (const std::string& line : record.agreement) {
       html += "<p>" + EscapeHtml(line) + "</p>\n";
     }
   }
   page.sections.push_back({"evaluation", "Evaluation", html});
+}
+
+// The last section goes before the one with this id.
+void MoveBefore(const std::string& id, Page& page) {
+  auto& sections = page.sections;
+  const auto at =
+      std::find_if(sections.begin(), sections.end(),
+                   [&](const PageSection& each) { return each.id == id; });
+  if (at != sections.end()) std::rotate(at, sections.end() - 1, sections.end());
 }
 
 }  // namespace
@@ -232,13 +283,12 @@ std::string XrayToHtml(const XrayReport& report) {
   for (size_t i = 0; i < report.subjects.size(); ++i) {
     AddModelSections(report.subjects[i], report.examinations[i],
                      several ? fmt::format("m{}-", i) : "",
-                     several ? ": " + report.subjects[i].name : "", page);
-    if (i == 0 && !several) {
-      // The evaluation follows what is known of the model itself.
-      AddEvaluation(report, page);
-    }
+                     several ? ": " + report.subjects[i].name : "",
+                     several ? std::vector<Finding>() : report.evaluation,
+                     page);
   }
-  if (several) AddEvaluation(report, page);
+  AddEvaluation(report, page);
+  if (!several && !report.evaluations.empty()) MoveBefore("fragility", page);
   return RenderPage(page);
 }
 

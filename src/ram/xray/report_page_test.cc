@@ -7,6 +7,7 @@
 #include <set>
 
 #include "ram/target/target.h"
+#include "ram/xray/charts.h"
 #include "ram/xray/planted_model.h"
 
 namespace ram {
@@ -132,6 +133,23 @@ TEST_F(ReportPageTest, IsTheSameEveryTime) {
 
 TEST_F(ReportPageTest, SaysWhyAUnitGotItsBits) {
   EXPECT_THAT(Html(), HasSubstr("the next step"));
+}
+
+// Nothing can be plotted of a matrix without a spectrum or an error.
+TEST(ReportPageEmptyTest, ChartsWithoutAPointAreLeftOut) {
+  const TemporaryDirectory directory;
+  const auto path = WriteTensors(
+      directory, "a.safetensors",
+      {{"a.weight", DType::kF32, {64, 64}, std::vector<float>(64 * 64)}});
+  std::vector<Subject> subjects;
+  subjects.push_back(AnalyzedSubject(path, Spectra::kTop));
+  const std::string html = XrayToHtml(MakeReport(std::move(subjects), {}));
+  const OrderedJson data = DataOf(html);
+  EXPECT_EQ(All(html, "data-chart=\"([^\"]+)\"").size(), data["charts"].size());
+  EXPECT_TRUE(data["charts"].contains("depth"));
+  for (const auto& [id, chart] : data["charts"].items()) {
+    EXPECT_FALSE(IsEmptyChart(chart)) << id << chart.dump();
+  }
 }
 
 TEST(ReportPageHostileTest, ScriptInATensorsNameStaysText) {

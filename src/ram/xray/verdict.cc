@@ -15,6 +15,8 @@ namespace {
 
 // The documented limit under which ram-v3 falls back to uniform.
 constexpr double kHomogeneous = 0.10;
+// Predicted gains from which on mixed bits are called worth it.
+constexpr double kWorthwhileGain = 1.5;
 constexpr uint64_t kSmallestWeights = 1024;  // fewer stay at 16 bits
 
 double Percent(double part, double whole) {
@@ -102,8 +104,12 @@ void AddSensitivity(const Verdict& verdict, std::vector<Finding>& out) {
   if (verdict.homogeneous) {
     out.push_back(Fact("homogeneous", Severity::kNotice,
                        fmt::format("It is homogeneous: {}.", numbers),
-                       "Mixed precision has little to work with here: uniform "
-                       "bits are nearly as good.",
+                       verdict.gain.value_or(1) > kWorthwhileGain
+                           ? "By these scores mixed precision has little to "
+                             "work with; the prediction below also counts "
+                             "where a matrix stands in the model."
+                           : "Mixed precision has little to work with here: "
+                             "uniform bits are nearly as good.",
                        "sensitivity"));
   } else {
     out.push_back(Fact("diverse", Severity::kFact,
@@ -214,10 +220,11 @@ void AddPlan(const Subject& subject, std::vector<Finding>& out) {
   const Plan& plan = *subject.plan;
   std::string shares;
   for (const auto& [bits, weights] : plan.totals.weights_per_bits) {
-    shares += fmt::format("{}{:.1f} % at {} bits", shares.empty() ? "" : ", ",
-                          Percent(static_cast<double>(weights),
-                                  static_cast<double>(plan.totals.weights)),
-                          bits);
+    shares += fmt::format(
+        "{}{} at {} bits", shares.empty() ? "" : ", ",
+        PercentText(Percent(static_cast<double>(weights),
+                            static_cast<double>(plan.totals.weights))),
+        bits);
   }
   out.push_back(
       Fact("plan", Severity::kFact,
@@ -243,6 +250,11 @@ void AddGain(const Subject& subject, const Verdict& verdict,
 }
 
 }  // namespace
+
+std::string PercentText(double percent) {
+  if (percent > 0 && percent < 0.05) return "under 0.1 %";
+  return fmt::format("{:.1f} %", percent);
+}
 
 Verdict Judge(const Subject& subject) {
   Verdict verdict;
@@ -315,20 +327,24 @@ std::vector<Finding> Limits(const Subject& subject, const Verdict& verdict) {
                       "ram-v3 falls back to uniform bits.",
                       *verdict.span, kHomogeneous));
   }
-  if (!verdict.mixture && verdict.gain && *verdict.gain < 1.5) {
+  if (!verdict.mixture && verdict.gain && *verdict.gain < kWorthwhileGain) {
     limit("modest-gain",
           fmt::format("It is dense, and the predicted gain over uniform 4-bit "
                       "is modest ({:.2f} times).",
                       *verdict.gain));
   }
   const auto ranges = RangesOf(subject.manifest);
+  std::string narrow;
   for (size_t i = 0; i < kMetricCount && verdict.span; ++i) {
     if (!ranges[i].narrow) continue;
+    narrow += fmt::format("{}{} ({:.4g} to {:.4g})", narrow.empty() ? "" : ", ",
+                          MetricName(i), ranges[i].low, ranges[i].high);
+  }
+  if (!narrow.empty()) {
     limit("narrow-metric",
-          fmt::format("The range of {} is narrow ({:.4g} to {:.4g}): adaptive "
-                      "normalisation (ram-v2) would amplify noise, as it did "
-                      "on Qwen3-8B.",
-                      MetricName(i), ranges[i].low, ranges[i].high));
+          fmt::format("Narrow in range: {}. Adaptive normalisation (ram-v2) "
+                      "would amplify noise, as it did on Qwen3-8B.",
+                      narrow));
   }
   if (verdict.mixture) {
     limit("stacked-experts",

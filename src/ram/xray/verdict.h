@@ -40,4 +40,7 @@ std::vector<Finding> DescribeModelInWords(const Subject& subject,
 // Which known limits of the method apply to this model, in sentences.
 std::vector<Finding> Limits(const Subject& subject, const Verdict& verdict);
 
+// "27.1 %", "under 0.1 %".
+std::string PercentText(double percent);
+
 }  // namespace ram

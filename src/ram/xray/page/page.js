@@ -14,17 +14,25 @@
   };
   const color = (name) =>
     getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  // Making a formatter costs more than a hundred numbers do.
+  const formatters = new Map();
+  const localized = (value, least, most) => {
+    const key = least + "," + most;
+    if (!formatters.has(key)) {
+      formatters.set(key, new Intl.NumberFormat("en", {
+        minimumFractionDigits: least, maximumFractionDigits: most,
+      }));
+    }
+    return formatters.get(key).format(value);
+  };
   const format = (value, digits) => {
     if (value === null || value === undefined) return "–";
     if (typeof value !== "number") return String(value);
     if (digits !== undefined && Math.abs(value) < 1e7) {
-      return value.toLocaleString("en", {
-        minimumFractionDigits: digits, maximumFractionDigits: digits,
-      });
+      return localized(value, digits, digits);
     }
-    return Number(value.toPrecision(4)).toLocaleString("en", {
-      maximumFractionDigits: 6,
-    });
+    if (value !== 0 && Math.abs(value) < 1e-4) return value.toExponential(2);
+    return localized(Number(value.toPrecision(4)), 0, 7);
   };
 
   const showTip = (text, x, y) => {
@@ -130,21 +138,23 @@
       const context = canvas.getContext("2d");
       const font = "12px system-ui, sans-serif";
       context.font = font;
-      left = 12 + Math.max(...chart.rows.map((text) =>
-        context.measureText(text).width));
+      const widthOf = (text) => context.measureText(text).width;
+      left = 12 + Math.max(...chart.rows.map(widthOf));
       const width = Math.max(200, figure.clientWidth - 32);
       cellWidth = Math.max(2, Math.min(104, (width - left) / cols));
       cellHeight = Math.max(6, Math.min(26, 520 / rows));
-      const slanted = chart.cols.some((text) =>
-        context.measureText(text).width > cellWidth - 4);
-      const every = cellWidth < 14 ? Math.ceil(28 / cellWidth) : 1;
       const numbers = chart.cols.every((text) => /^\d+$/.test(text));
-      top = slanted && !numbers
-        ? 14 + 0.72 * Math.max(...chart.cols.map((text) =>
-          context.measureText(text).width)) : 20;
+      const slanted = !numbers &&
+        chart.cols.some((text) => widthOf(text) > cellWidth - 4);
+      const every = cellWidth < 14 ? Math.ceil(28 / cellWidth) : 1;
+      top = slanted ? 14 + 0.72 * Math.max(...chart.cols.map(widthOf)) : 20;
+      // Slanted labels reach beyond the last column.
+      const beyond = slanted ? 8 + Math.max(0, ...chart.cols.map((text, c) =>
+        0.72 * widthOf(text) - (cols - c - 0.5) * cellWidth)) : 0;
+      cellWidth = Math.max(2, Math.min(cellWidth,
+        (width - left - beyond) / cols));
       const scale = devicePixelRatio || 1;
-      const extra = slanted && !numbers ? 60 : 0;
-      const full = Math.min(width, left + cellWidth * cols + extra);
+      const full = Math.min(width, left + cellWidth * cols + beyond);
       const height = top + cellHeight * rows + 2;
       canvas.width = Math.round(full * scale);
       canvas.height = Math.round(height * scale);
@@ -164,7 +174,7 @@
         if (numbers && c % every) return;
         context.save();
         context.translate(left + (c + 0.5) * cellWidth, top - 6);
-        if (slanted && !numbers) {
+        if (slanted) {
           context.rotate(-Math.PI / 4);
           context.textAlign = "left";
         } else {
