@@ -38,6 +38,8 @@ def main(out):
             ("xray-words-light.png", "light", ""),
             ("xray-depth-light.png", "light", "sensitivity"),
             ("xray-depth-dark.png", "dark", "sensitivity"),
+            ("xray-plan-light.png", "light", "plan"),
+            ("xray-evaluation-dark.png", "dark", "evaluation"),
         ):
             shoot(browser, demo, out / file, scheme, anchor)
         browser.close()

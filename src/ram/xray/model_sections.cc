@@ -23,13 +23,13 @@ std::string Lead(const std::string& text) {
 class Sections {
  public:
   Sections(const Subject& subject, const Examination& examination,
-           std::string prefix, std::string suffix,
+           std::string prefix, std::string of,
            const std::vector<Finding>& evaluation, Page& page)
       : subject_(subject),
         examination_(examination),
         evaluation_(evaluation),
         prefix_(std::move(prefix)),
-        suffix_(std::move(suffix)),
+        of_(std::move(of)),
         page_(page) {}
 
   void AddAll() {
@@ -49,7 +49,13 @@ class Sections {
 
  private:
   void Add(const char* id, const char* title, std::string html) {
-    page_.sections.push_back({prefix_ + id, title + suffix_, std::move(html)});
+    PageSection section = {prefix_ + id, title, std::move(html)};
+    if (!of_.empty()) {
+      section.title += ": " + of_;
+      section.link = first_ ? of_ : "";  // one a model is enough
+    }
+    first_ = false;
+    page_.sections.push_back(std::move(section));
   }
   std::string Chart(const char* id, const std::string& caption,
                     OrderedJson chart) {
@@ -83,7 +89,8 @@ class Sections {
   const Subject& subject_;
   const Examination& examination_;
   const std::vector<Finding>& evaluation_;
-  std::string prefix_, suffix_;
+  std::string prefix_, of_;
+  bool first_ = true;  // no section was added
   Page& page_;
 };
 
@@ -269,7 +276,7 @@ void Sections::Bytes() {
   std::stable_sort(bars.begin(), bars.end(), [](const Bar& a, const Bar& b) {
     return a.value > b.value;
   });
-  Add("bytes", "Where the bytes go",
+  Add("bytes", "Bytes",
       BarsHtml("Bytes of each role as they are stored now", bars));
 }
 
@@ -367,9 +374,9 @@ std::string FindingsHtml(const std::vector<Finding>& findings,
 }
 
 void AddModelSections(const Subject& subject, const Examination& examination,
-                      const std::string& prefix, const std::string& suffix,
+                      const std::string& prefix, const std::string& of,
                       const std::vector<Finding>& evaluation, Page& page) {
-  Sections(subject, examination, prefix, suffix, evaluation, page).AddAll();
+  Sections(subject, examination, prefix, of, evaluation, page).AddAll();
 }
 
 }  // namespace ram

@@ -17,10 +17,11 @@ std::string FindingsHtml(const std::vector<Finding>& findings,
                          const Subject* subject, const std::string& prefix,
                          std::string_view here);
 
-// Appends the sections and their data. `prefix` makes ids unique; `suffix` goes
-// behind the titles; `evaluation` is told on the first screen.
+// Appends the sections and their data. `prefix` makes ids unique; `of` goes
+// behind the titles, where several models share a page; `evaluation` is told on
+// the first screen.
 void AddModelSections(const Subject& subject, const Examination& examination,
-                      const std::string& prefix, const std::string& suffix,
+                      const std::string& prefix, const std::string& of,
                       const std::vector<Finding>& evaluation, Page& page);
 
 }  // namespace ram

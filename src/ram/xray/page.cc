@@ -67,8 +67,10 @@ std::string Sections(const Page& page) {
 std::string Links(const Page& page) {
   std::string html;
   for (const PageSection& section : page.sections) {
+    const std::string& text = section.link ? *section.link : section.title;
+    if (text.empty()) continue;
     html += fmt::format("<li><a href=\"#{}\">{}</a></li>\n",
-                        EscapeHtml(section.id), EscapeHtml(section.title));
+                        EscapeHtml(section.id), EscapeHtml(text));
   }
   return html;
 }

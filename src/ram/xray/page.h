@@ -19,6 +19,7 @@
 // where a column {"name", "names": true} shows `names`, which stay short so.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -31,6 +32,8 @@ struct PageSection {
   std::string id;     // of the anchor
   std::string title;  // plain text
   std::string html;   // what came from a file went through EscapeHtml
+  // In the list of sections at the top, plain text; else the title, "": none.
+  std::optional<std::string> link = std::nullopt;
 };
 
 struct Page {

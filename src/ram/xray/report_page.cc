@@ -283,7 +283,7 @@ std::string XrayToHtml(const XrayReport& report) {
   for (size_t i = 0; i < report.subjects.size(); ++i) {
     AddModelSections(report.subjects[i], report.examinations[i],
                      several ? fmt::format("m{}-", i) : "",
-                     several ? ": " + report.subjects[i].name : "",
+                     several ? report.subjects[i].name : "",
                      several ? std::vector<Finding>() : report.evaluation,
                      page);
   }
