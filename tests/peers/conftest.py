@@ -10,6 +10,11 @@ from pathlib import Path
 
 import pytest
 
+# LAPACK's threads spin while they wait for one another, for long where other
+# programs run: beside two compilers on two cores, test_spectra took 75 s with
+# two threads and 10 s with one. Read when numpy is first imported.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parents[2]
 RAM = os.environ.get("RAM", str(ROOT / "build/release/ram"))
 SHARED = Path(os.environ.get("RAM_SHARED", ROOT.parent / "shared"))
