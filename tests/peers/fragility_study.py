@@ -4,21 +4,31 @@ Damages models on purpose, measures what 3 bits (g64, plain rounding) cost each,
 and counts how often an indicator over its limit was right. Its table stands in
 docs/xray.md, its counts in src/ram/xray/fragility.cc.
 
-usage: python tests/peers/fragility_study.py RAM TEXT MODEL_DIR...
+usage: python tests/peers/fragility_study.py RAM TEXT WINDOWS MODEL_DIR...
 """
 
 import json
+import os
 import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import mlx.core as mx
 import numpy as np
+from scipy.stats import spearmanr
 
 COLLAPSE = 0.3  # nats per token
-LIMITS = {"uneven-channels": 0.5, "channel-peak": 12, "kurtosis": 60}
+LIMITS = {
+    "uneven-channels": 0.5,
+    "channel-peak": 12,
+    "kurtosis": 60,
+    "channel-noise": 1 / 3,  # tried here, not in `ram`
+}
+GROUP = 64
 
 
 def matrices(weights):
@@ -103,9 +113,10 @@ def super_weights(count):
     def damage(weights, random):
         for name in [n for n in weights if "down_proj" in n]:
             weight = weights[name]
+            value = 60 * weight.std()
             for _ in range(count):
                 at = tuple(random.integers(size) for size in weight.shape)
-                weight[at] = 60 * weight.std()
+                weight[at] = value
 
     return damage
 
@@ -118,6 +129,40 @@ def fatten_tails(power):
             weights[name] = new * old.std() / new.std()
 
     return damage
+
+
+def soft_threshold(deviations):
+    """What a strong L1 penalty does: all weights move towards zero."""
+
+    def damage(weights, random):
+        for name in matrices(weights):
+            size = np.abs(weights[name])
+            size = np.maximum(size - deviations * weights[name].std(), 0)
+            weights[name] = np.sign(weights[name]) * size
+
+    return damage
+
+
+def filter_spectrum(keep):
+    """Singular values, descending, become keep(values) times as large."""
+
+    def damage(weights, random):
+        for name in matrices(weights):
+            left, values, right = np.linalg.svd(
+                weights[name], full_matrices=False
+            )
+            weights[name] = left * (values * keep(values)) @ right
+
+    return damage
+
+
+def decay(values):
+    """The filter of ridge regression, one half at the median."""
+    return values**2 / (values**2 + np.median(values) ** 2)
+
+
+def leading(share):
+    return lambda values: np.arange(values.size) < share * values.size
 
 
 DAMAGES = {
@@ -141,21 +186,24 @@ DAMAGES = {
     "neurons, spread 2": scale_neurons(2),
     "tails ^ 1.3": fatten_tails(1.3),
     "tails ^ 1.6": fatten_tails(1.6),
+    "soft threshold, 0.5": soft_threshold(0.5),
+    "singular values decayed": filter_spectrum(decay),
+    "rank cut to a quarter": filter_spectrum(leading(1 / 4)),
+    "rank cut to a sixteenth": filter_spectrum(leading(1 / 16)),
 }
 
 
 def run(*arguments):
     subprocess.run(
-        [str(argument) for argument in arguments],
-        check=True,
-        capture_output=True,
+        [*map(str, arguments), "-q"], check=True, stdout=subprocess.DEVNULL
     )
 
 
 def damaged(source, damage, out):
-    shutil.copytree(source, out, ignore=shutil.ignore_patterns("*.tensors"))
+    shutil.copytree(source, out)
     path = out / "model.safetensors"
-    path.chmod(0o644)
+    for written in out, path:
+        written.chmod(0o755)
     weights = {
         name: np.array(weight.astype(mx.float32), dtype=np.float64)
         for name, weight in mx.load(str(path)).items()
@@ -167,7 +215,17 @@ def damaged(source, damage, out):
             name: mx.array(weight.astype(np.float32)).astype(mx.bfloat16)
             for name, weight in weights.items()
         },
+        metadata={"format": "pt"},  # else MLX writes null, which ram refuses
     )
+
+
+def channel_noise(moments, nmse):
+    """Noise of a channel over its own mean square, at most 1; mean of the
+    channels. As if the noise of a group were the same in its channels, and
+    `nmse` times their mean square."""
+    means = np.repeat(moments.reshape(-1, GROUP).mean(1), GROUP)
+    used = moments > 0
+    return np.minimum(1, nmse * means[used] / moments[used]).mean()
 
 
 def indicators(analysis):
@@ -175,6 +233,12 @@ def indicators(analysis):
     manifest = json.loads((analysis / "manifest.json").read_text())
     profile = mx.load(str(analysis / "profile.safetensors"))
     largest = dict.fromkeys(LIMITS, 0.0)
+    wanted = {"bits": 3, "group_size": GROUP, "encoder": "minmax"}
+    scheme = next(
+        number
+        for number, scheme in enumerate(manifest["schemes"])
+        if wanted.items() <= scheme.items()
+    )
     for record in manifest["tensors"]:
         role = record.get("role")
         if record.get("layer") is None or role in (None, "router"):
@@ -182,56 +246,76 @@ def indicators(analysis):
         if "excess_kurtosis" not in record.get("metrics", {}):
             continue
         name = record["name"]
-        columns = np.sqrt(np.array(profile[f"{name}.column_second_moments"]))
-        spread = np.log(columns[columns > 0].astype(np.float64)).std()
+        moments = np.array(profile[f"{name}.column_second_moments"])
+        moments = moments.astype(np.float64)
+        columns = np.sqrt(moments)
+        spread = np.log(columns[columns > 0]).std()
         found = {
             "uneven-channels": spread,
             "channel-peak": columns.max() / np.median(columns),
             "kurtosis": record["metrics"]["excess_kurtosis"],
+            "channel-noise": channel_noise(moments, record["nmse"][scheme]),
         }
         for key, value in found.items():
             largest[key] = max(largest[key], float(value))
     return largest
 
 
-def study(ram, text, source, folder):
+def study(ram, text, windows, source, folder):
     for name, damage in DAMAGES.items():
         here = folder / name.replace(" ", "-")
         here.mkdir(parents=True)
         damaged(source, damage, here / "model")
         run(
             *(ram, "compress", here / "model", "-o", here / "small"),
-            *("--policy", "uniform", "--bits", "3", "--group-size", "64"),
+            *("--policy", "uniform", "--bits", "3", "--group-size", GROUP),
         )
         run(
             *(ram, "evaluate", "perplexity", here / "model", here / "small"),
-            *("--data", text, "--window", "512", "--windows", "6"),
+            *("--data", text, "--window", "512", "--windows", windows),
             *("--json", here / "report.json"),
         )
         run(ram, "analyze", here / "model", "-o", here / "a", "--no-search")
         report = json.loads((here / "report.json").read_text())
-        kl = report["models"][1]["kl"]["mean"]
-        yield name, kl, indicators(here / "a")
+        yield name, report["models"], indicators(here / "a")
         shutil.rmtree(here)
 
 
-def main(ram, text, *sources):
-    counts = {key: [0, 0, 0, 0] for key in LIMITS}
-    print("model", "damage", "KL at 3 bits", *LIMITS, sep="\t")
+def summarize(rows, models):
+    """Of rows (model, KL, indicators)."""
+    print("", "hits, misses, false alarms, sound", sep="\t", end="\t")
+    print(*(f"rank correlation with KL in {name}" for name in models), sep="\t")
+    for key, limit in LIMITS.items():
+        counts = [0, 0, 0, 0]
+        for _, kl, found in rows:
+            counts[(found[key] <= limit) + 2 * (kl < COLLAPSE)] += 1
+        correlations = []
+        for name in models:
+            pairs = [(kl, found[key]) for of, kl, found in rows if of == name]
+            correlations.append(f"{spearmanr(*zip(*pairs)).statistic:.2f}")
+        print(key, *counts, *correlations, sep="\t")
+
+
+def main(ram, text, windows, *sources):
+    sources = [Path(source) for source in sources]
+    heads = ["model", "damage", "PPL", "KL at 3 bits", *LIMITS]
+    print(*heads, "outlier windows at 16 bits", "at 3 bits", sep="\t")
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for source in map(Path, sources):
-            for name, kl, found in study(
-                ram, text, source, Path(folder) / source.name
+        for source in sources:
+            for name, models, found in study(
+                ram, text, windows, source, Path(folder) / source.name
             ):
-                values = [f"{found[key]:.2f}" for key in LIMITS]
-                print(source.name, name, f"{kl:.3f}", *values, sep="\t")
-                for key, limit in LIMITS.items():
-                    # hits, misses, false alarms, sound
-                    at = (found[key] <= limit) + 2 * (kl < COLLAPSE)
-                    counts[key][at] += 1
-    print("", "hits, misses, false alarms, sound", sep="\t")
-    for key, numbers in counts.items():
-        print(key, *numbers, sep="\t")
+                kl = models[1]["kl"]["mean"]
+                rows.append((source.name, kl, found))
+                print(
+                    *(source.name, name, f"{models[0]['ppl']:.1f}"),
+                    *(f"{kl:.3f}", *(f"{found[key]:.2f}" for key in LIMITS)),
+                    *(model["outlier_windows"] for model in models),
+                    sep="\t",
+                    flush=True,
+                )
+    summarize(rows, [source.name for source in sources])
 
 
 if __name__ == "__main__":

@@ -18,18 +18,18 @@ constexpr std::array<FragilityIndicator, 3> kIndicators = {{
      "ones, which may carry as much, are rounded away. Plain error does not "
      "show it.",
      0.5,
-     {4, 1, 1, 25}},
+     {6, 2, 3, 37}},
     {"channel-peak",
      "largest input channel",
      "One channel sets the range of a group in every row.",
      12,
-     {5, 0, 2, 24}},
+     {5, 3, 4, 36}},
     {"kurtosis",
      "largest excess kurtosis",
      "Often taken as the sign of a fragile model; it also rises where nothing "
      "is lost.",
      60,
-     {5, 0, 6, 20}},
+     {5, 3, 10, 30}},
 }};
 
 std::optional<double> ValueOf(const Subject& subject, size_t indicator,

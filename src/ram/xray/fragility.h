@@ -1,5 +1,5 @@
 // What foretells that a model collapses under few bits, chosen by evidence: a
-// study of 31 models, all but two damaged on purpose (docs/xray.md, Fragility;
+// study of 48 models, all but two damaged on purpose (docs/xray.md, Fragility;
 // tests/peers/fragility_study.py). Each indicator is shown with how often it
 // was right there. It is never a certainty.
 #pragma once
