@@ -33,6 +33,10 @@ add_library(dnnl::dnnl ALIAS DNNL::dnnl)
 # whole build, as tests ask which targets there are.
 set(RAM_SIMD_TARGETS all CACHE STRING "all, few or static")
 set(RAM_KERNEL_OPTIONS "" CACHE STRING "Compile options for kernels alone")
+# Tests run once and are compiled often.
+set(RAM_TEST_OPTIONS "-O0" CACHE STRING "Compile options for tests alone")
+# Hides a missing include, so it is off in what users build.
+option(RAM_PRECOMPILE "Precompile the headers that cost most" OFF)
 if(RAM_SIMD_TARGETS STREQUAL "few")
   add_compile_definitions(
     "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3|HWY_AVX3_DL)")

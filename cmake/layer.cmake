@@ -15,15 +15,17 @@ function(ram_layer name)
   if(NOT sources)
     message(FATAL_ERROR "layer '${name}' has no sources")
   endif()
-  # SIMD kernels are compiled once per target into very large functions.
-  foreach(source IN LISTS sources)
-    file(STRINGS ${source} kernel REGEX "hwy/foreach_target.h")
+  # Where the time of a program goes: SIMD kernels, which are compiled once per
+  # target into very large functions, and what is made of Eigen's templates.
+  foreach(source IN LISTS sources tests)
+    file(STRINGS ${source} kernel REGEX "hwy/foreach_target.h|<Eigen/")
     if(kernel)
       set_source_files_properties(${source} PROPERTIES
-        COMPILE_OPTIONS "${RAM_KERNEL_OPTIONS}")
+        COMPILE_OPTIONS "${RAM_KERNEL_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
     endif()
   endforeach()
   add_library(ram_${name} STATIC ${sources})
+  ram_precompile(ram_${name})
   target_include_directories(ram_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(ram_${name} PRIVATE ram_warnings)
   target_link_libraries(ram_${name} PUBLIC ${ARG_LIBRARIES})
@@ -49,6 +51,8 @@ function(ram_layer name)
     add_executable(${name}_test ${tests})
     target_link_libraries(${name}_test PRIVATE ram_${name} ram_warnings
       ${ARG_PRIVATE_LIBRARIES} GTest::gmock GTest::gtest_main)
+    target_compile_options(${name}_test PRIVATE ${RAM_TEST_OPTIONS})
+    ram_precompile(${name}_test <gmock/gmock.h> <gtest/gtest.h>)
     # Only where it is used, so that a compiler cache serves other checkouts.
     foreach(test IN LISTS tests)
       file(STRINGS ${test} uses_source_dir REGEX "RAM_SOURCE_DIR")
@@ -59,6 +63,15 @@ function(ram_layer name)
     endforeach()
     gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60
       PROPERTIES TIMEOUT 300)
+  endif()
+endfunction()
+
+# The headers that cost most, read once for TARGET; more may follow.
+function(ram_precompile target)
+  if(RAM_PRECOMPILE)
+    target_precompile_headers(${target} PRIVATE <fmt/format.h>
+      <nlohmann/json.hpp> <algorithm> <filesystem> <functional> <map>
+      <optional> <string> <vector> ${ARGN})
   endif()
 endfunction()
 

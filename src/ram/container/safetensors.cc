@@ -169,6 +169,8 @@ SafetensorsHeader ParseSafetensorsHeader(std::string_view header,
   result.entries.reserve(json.size());
   for (const auto& [name, value] : json.items()) {
     if (name == "__metadata__") {
+      // MLX writes null for none, as the reference reader allows.
+      if (value.is_null()) continue;
       result.metadata = ParseMetadata(value, source);
     } else {
       result.entries.push_back(

@@ -179,6 +179,13 @@ TEST(SafetensorsTest, RefusesMetadataThatIsNotText) {
             "f: __metadata__: found {\"n\":1}, expected an object of strings");
 }
 
+TEST(SafetensorsTest, TakesNullForNoMetadata) {
+  const std::string header = R"({"__metadata__":null})";
+  const auto parsed = ParseSafetensorsHeader(header, 8 + header.size(), "f");
+  EXPECT_TRUE(parsed.metadata.empty());
+  EXPECT_TRUE(parsed.entries.empty());
+}
+
 TEST(SafetensorsTest, AcceptsEmptyTensors) {
   const std::string text =
       R"({"a":{"dtype":"U8","shape":[0,5],"data_offsets":[0,0]}})";

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -11,12 +12,17 @@ namespace ram {
 namespace {
 
 // The rates are those of docs/xray.md, "Fragility".
-constexpr std::array<FragilityIndicator, 3> kIndicators = {{
+constexpr std::array<FragilityIndicator, 4> kIndicators = {{
+    {"channel-noise",
+     "rounding noise of the input channels over their size",
+     "Channels of very different size share the groups of a row; the noise of "
+     "the large ones drowns the small ones, which may carry as much. Plain "
+     "error does not show it.",
+     0.333,
+     {6, 2, 2, 38}},
     {"uneven-channels",
      "spread of the input channels",
-     "Channels of very different size share the groups of a row, and the small "
-     "ones, which may carry as much, are rounded away. Plain error does not "
-     "show it.",
+     "The wider they spread, the more of them drown in the noise of others.",
      0.5,
      {6, 2, 3, 37}},
     {"channel-peak",
@@ -32,12 +38,31 @@ constexpr std::array<FragilityIndicator, 3> kIndicators = {{
      {5, 3, 10, 30}},
 }};
 
+// The noise of a group taken as the same in all its channels, `nmse` times
+// their mean square: its share of each channel's own, at most 1; mean of the
+// channels.
+std::optional<double> ChannelNoise(std::span<const RatioBin> ratios,
+                                   double nmse) {
+  double noise = 0, channels = 0;
+  for (const RatioBin& bin : ratios) {
+    noise += std::min(bin.channels, nmse * bin.sum);
+    channels += bin.channels;
+  }
+  if (channels == 0) return std::nullopt;
+  return noise / channels;
+}
+
 std::optional<double> ValueOf(const Subject& subject, size_t indicator,
                               size_t matrix) {
-  if (indicator == 2) return subject.record(matrix).metrics.excess_kurtosis;
+  const std::string_view kind = kIndicators[indicator].kind;
+  if (kind == "kurtosis") return subject.record(matrix).metrics.excess_kurtosis;
   if (!subject.facts) return std::nullopt;
   const MatrixFacts& facts = subject.facts->matrices[matrix];
-  return indicator == 0 ? facts.col_spread : facts.col_peak;
+  if (kind == "uneven-channels") return facts.col_spread;
+  if (kind == "channel-peak") return facts.col_peak;
+  const auto snr = SnrAt(subject, matrix, 3);
+  if (!snr) return std::nullopt;
+  return ChannelNoise(facts.channel_ratios, std::pow(10.0, -*snr / 10));
 }
 
 }  // namespace

@@ -38,10 +38,35 @@ TEST(FragilityTest, UnevenChannelsAreNoticed) {
   const TemporaryDirectory directory;
   const Subject subject = AnalyzedSubject(model.Write(directory));
   EXPECT_THAT(Kinds(subject), ::testing::ElementsAre("uneven-channels"));
-  const auto value = MeasureFragility(subject)[0];
+  const auto value = MeasureFragility(subject)[1];
   ASSERT_TRUE(value);
   EXPECT_EQ(subject.matrix(static_cast<size_t>(value->matrix)).name, kDown);
   EXPECT_NEAR(value->value, 0.72, 0.05);
+}
+
+// In every group of 64 channels one is 30 times as large. The mean square is
+// then about (63 + 900) / 64 = 15 times that of the others; at 3 bits the noise
+// of a group with such a peak is over a fifteenth of it, so they drown in it.
+TEST(FragilityTest, ChannelsThatDrownInNoiseAreNoticed) {
+  PlantedModel model = PlantedModel::Read(kDense);
+  RandomTensor& down = model.At(kDown);
+  for (size_t i = 0; i < down.values.size(); ++i) {
+    if (i % 64 == 7) down.values[i] *= 30;
+  }
+  const TemporaryDirectory directory;
+  const Subject subject = AnalyzedSubject(model.Write(directory));
+  EXPECT_THAT(Kinds(subject), ::testing::Contains("channel-noise"));
+  const auto value = MeasureFragility(subject)[0];
+  ASSERT_TRUE(value);
+  EXPECT_EQ(subject.matrix(static_cast<size_t>(value->matrix)).name, kDown);
+  EXPECT_GT(value->value, 0.5);
+}
+
+// As tests/peers/fragility_study.py finds it in the bundled model.
+TEST(FragilityTest, ChannelNoiseIsThatOfTheStudy) {
+  const auto value = MeasureFragility(AnalyzedSubject(kDense))[0];
+  ASSERT_TRUE(value);
+  EXPECT_NEAR(value->value, 0.06, 0.005);
 }
 
 TEST(FragilityTest, SaysHowOftenItWasRight) {

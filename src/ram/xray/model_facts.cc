@@ -1,6 +1,7 @@
 #include "ram/xray/model_facts.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <span>
 
@@ -60,6 +61,32 @@ double LogSpreadOf(std::span<const float> values) {
                : 0.0;
 }
 
+std::vector<RatioBin> RatiosOf(std::span<const float> moments) {
+  constexpr size_t kGroup = 64;
+  constexpr int kLowest = -8, kHighest = 55;
+  std::array<RatioBin, kHighest - kLowest + 1> octaves = {};
+  for (size_t begin = 0; begin < moments.size(); begin += kGroup) {
+    const auto group =
+        moments.subspan(begin, std::min(kGroup, moments.size() - begin));
+    double mean = 0;
+    for (const float moment : group) mean += static_cast<double>(moment);
+    mean /= static_cast<double>(group.size());
+    for (const float moment : group) {
+      if (!(moment > 0)) continue;
+      const double ratio = mean / static_cast<double>(moment);
+      const int octave = std::clamp(std::ilogb(ratio), kLowest, kHighest);
+      RatioBin& bin = octaves[static_cast<size_t>(octave - kLowest)];
+      bin.channels += 1;
+      bin.sum += ratio;
+    }
+  }
+  std::vector<RatioBin> bins;
+  for (const RatioBin& bin : octaves) {
+    if (bin.channels > 0) bins.push_back(bin);
+  }
+  return bins;
+}
+
 }  // namespace
 
 void FactCollector::Add(const Matrix&, MatrixProfile profile) {
@@ -69,10 +96,11 @@ void FactCollector::Add(const Matrix&, MatrixProfile profile) {
   facts.distinct = static_cast<double>(profile.distinct);
   std::vector<float>& rows = profile.row_norms;
   std::vector<float>& cols = profile.column_second_moments;
-  for (float& moment : cols) moment = std::sqrt(moment);
   const auto finite = [](float x) { return std::isfinite(x); };
   if (std::all_of(rows.begin(), rows.end(), finite) &&
       std::all_of(cols.begin(), cols.end(), finite)) {
+    facts.channel_ratios = RatiosOf(cols);
+    for (float& moment : cols) moment = std::sqrt(moment);
     facts.zero_rows = Zeros(rows);
     facts.zero_cols = Zeros(cols);
     const float row_median = Median(rows);

@@ -9,6 +9,12 @@
 
 namespace ram {
 
+// Channels whose ratios (see MatrixFacts) lie in one octave.
+struct RatioBin {
+  double channels = 0;
+  double sum = 0;  // of the ratios
+};
+
 struct MatrixFacts {
   uint64_t hash = 0;
   uint64_t at_absmax = 0;  // weights of the largest magnitude
@@ -25,6 +31,9 @@ struct MatrixFacts {
   uint64_t col_peak_at = 0;
   // Standard deviation of the logarithm of the columns' norms, zeros apart.
   double col_spread = 0;
+  // Ratios of the mean square of a group of 64 input channels to that of one of
+  // its channels, zeros apart, by octave; empty octaves left out.
+  std::vector<RatioBin> channel_ratios;
   // Standard deviation of the rows' norms over their mean.
   double row_variation = 0;
   std::vector<float> sketch;  // of experts
