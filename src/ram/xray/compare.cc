@@ -240,7 +240,13 @@ void Comparer::JudgeRank(Task& task, int threads) {
     tuned_.ReadRows(to, row, out);
     for (size_t i = 0; i < out.size(); ++i) out[i] -= old[i];
   };
+  const RowReader read_tuned = [&](uint64_t row, std::span<float> out) {
+    tuned_.ReadRows(to, row, out);
+  };
   MatrixChange& change = task.change;
+  change.rounding_edge =
+      RoundingEdge(read_tuned, change.rows, change.cols,
+                   MantissaBits(tuned_.TensorOf(to)), threads);
   LeadingValues leading;
   int blocks = 0;
   while (const int more = BlocksToMeasure(change, leading, blocks)) {

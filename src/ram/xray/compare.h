@@ -43,6 +43,7 @@ struct MatrixChange {
   ChangeKind kind = ChangeKind::kSame;
   std::string detail;  // "rank 8", "2:4, 50.0 % zeros", "x 1.100"
   // Of low-rank and full-rank changes:
+  double rounding_edge = 0;  // RoundingEdge
   std::optional<uint64_t> rank;
   std::optional<double> energy_1;   // of the largest singular value, in [0, 1]
   std::optional<double> energy_16;  // of the 16 largest

@@ -128,7 +128,7 @@ TEST(MeasureLeadingTest, FindsTheValuesOfADiagonal) {
   EXPECT_NEAR(found.squares[9], 0, 1e-3);
   ASSERT_EQ(found.direction.size(), kCols);
   EXPECT_NEAR(std::fabs(found.direction[0]), 1, 1e-3);
-  EXPECT_EQ(ValuesAboveNoise(found.squares, kRows, kCols, 0), 9u);
+  EXPECT_EQ(ValuesAboveNoise(found.squares, 0), 9u);
 }
 
 TEST(MeasureLeadingTest, SeesNoRankInNoise) {
@@ -144,7 +144,46 @@ TEST(MeasureLeadingTest, SeesNoRankInNoise) {
   EXPECT_EQ(found.squares.size(), kRows);
   // The largest is near the edge, (sqrt 96 + sqrt 160)^2 = 504.
   EXPECT_NEAR(found.squares[0], 504, 50);
-  EXPECT_EQ(ValuesAboveNoise(found.squares, kRows, kCols, kRows * kCols), 0u);
+  EXPECT_EQ(ValuesAboveNoise(found.squares, 504), 0u);
+}
+
+// Rounding errors of BF16 weights whose first column is `gain` times the rest.
+double LargestOfRounding(double gain, double& edge) {
+  constexpr uint64_t kRows = 300, kCols = 200;
+  std::vector<float> exact = Normals("exact", kRows * kCols);
+  for (size_t i = 0; i < exact.size(); i += kCols) {
+    exact[i] *= static_cast<float>(gain);
+  }
+  std::vector<float> rounded = exact;
+  for (float& w : rounded) {
+    int exponent = 0;
+    const float part = std::frexp(w, &exponent);
+    w = std::ldexp(std::round(part * 256) / 256, exponent);
+  }
+  const auto reader = [&](const std::vector<float>& minus) {
+    return [&](uint64_t row, std::span<float> out) {
+      for (size_t i = 0; i < out.size(); ++i) {
+        out[i] = rounded[row * kCols + i];
+        if (!minus.empty()) out[i] -= minus[row * kCols + i];
+      }
+    };
+  };
+  edge = RoundingEdge(reader({}), kRows, kCols, 7, 2);
+  return MeasureLeading(reader(exact), kRows, kCols, 1, 2, 42, "rounding", 2)
+      .squares[0];
+}
+
+TEST(RoundingEdgeTest, IsTheLargestThatRoundingMakes) {
+  double edge = 0;
+  // Marchenko and Pastur's edge; rows and columns vary by some percent.
+  const double even = LargestOfRounding(1, edge);
+  EXPECT_GT(edge, 0.95 * even);
+  EXPECT_LT(edge, 1.4 * even);
+  // A single column that outweighs the rest.
+  const double outlier = LargestOfRounding(20, edge);
+  EXPECT_GT(edge, 0.95 * outlier);
+  EXPECT_LT(edge, 1.4 * outlier);
+  EXPECT_GT(outlier, 10 * even);
 }
 
 }  // namespace

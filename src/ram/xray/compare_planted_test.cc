@@ -190,6 +190,22 @@ TEST_F(ComparePlantedTest, FindsTheRankOfALowRankUpdate) {
                                         "update (rank 4)"))));
 }
 
+TEST_F(ComparePlantedTest, DoesNotTakeRoundingOfLargeColumnsForRank) {
+  for (auto& [name, tensor] : base_) {
+    if (!name.ends_with("up_proj.weight")) continue;
+    for (size_t i = 0; i < tensor.values.size(); i += 128) {
+      for (size_t column = 0; column < 3; ++column) {
+        tensor.values[i + column] *= 40;
+      }
+    }
+    Round(tensor);
+  }
+  tuned_ = base_;
+  AddLowRank("model.layers.1.mlp.up_proj.weight", 4, 0.01);
+  EXPECT_EQ(Verdict(Run(), "model.layers.1.mlp.up_proj.weight"),
+            "low rank rank 4");
+}
+
 TEST_F(ComparePlantedTest, TellsAFullRankChange) {
   const CounterRandom random(3, "noise");
   Change("mlp.up_proj.weight", [&](float w, size_t i) {

@@ -2,11 +2,14 @@
 
 #include <Eigen/Dense>
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <span>
 
 #include "ram/analysis/spectrum_krylov.h"
 #include "ram/base/checked.h"
 #include "ram/base/random.h"
+#include "ram/xray/compare_chunks.h"
 
 namespace ram {
 namespace {
@@ -88,13 +91,37 @@ LeadingValues MeasureLeading(const RowReader& read, uint64_t rows,
   return result;
 }
 
-size_t ValuesAboveNoise(const std::vector<double>& squares, uint64_t rows,
-                        uint64_t cols, double noise_squares) {
+double RoundingEdge(const RowReader& tuned, uint64_t rows, uint64_t cols,
+                    int mantissa_bits, int threads) {
+  constexpr uint32_t kExponent = 0x7f800000u;
+  const auto parts = static_cast<Eigen::Index>(kChunkParts);
+  Eigen::VectorXf largest_row = Eigen::VectorXf::Zero(parts);
+  Eigen::MatrixXf by_column =
+      Eigen::MatrixXf::Zero(static_cast<Eigen::Index>(cols), parts);
+  ForChunks(
+      tuned, rows, cols, threads,
+      [&](Eigen::Index part, Eigen::Index, RowMajorChunk& chunk) {
+        for (float& w :
+             std::span(chunk.data(), static_cast<size_t>(chunk.size()))) {
+          const float step =
+              std::bit_cast<float>(std::bit_cast<uint32_t>(w) & kExponent);
+          w = step * step;
+        }
+        // Column by column would leap from row to row.
+        for (Eigen::Index row = 0; row < chunk.rows(); ++row) {
+          by_column.col(part) += chunk.row(row).transpose();
+          largest_row[part] = std::max(largest_row[part], chunk.row(row).sum());
+        }
+      });
+  const double variance = std::ldexp(1.0, -2 * mantissa_bits) / 12;
+  const double row = static_cast<double>(largest_row.maxCoeff());
+  const double column =
+      static_cast<double>(by_column.rowwise().sum().maxCoeff());
+  return variance * std::pow(std::sqrt(row) + std::sqrt(column), 2);
+}
+
+size_t ValuesAboveNoise(const std::vector<double>& squares, double edge) {
   if (squares.empty()) return 0;
-  const double m = static_cast<double>(rows);
-  const double n = static_cast<double>(cols);
-  const double edge =
-      noise_squares / (m * n) * std::pow(std::sqrt(m) + std::sqrt(n), 2);
   // Below a 300th of the largest, float32 products show nothing for sure.
   const double least =
       std::max(edge * 1.25 * 1.25, squares.front() / 300 / 300);

@@ -27,10 +27,16 @@ LeadingValues MeasureLeading(const RowReader& read, uint64_t rows,
                              uint64_t cols, float largest, int blocks,
                              uint64_t seed, std::string_view name, int threads);
 
-// How many of the values stand above what rounding alone would make of a
-// matrix with this noise (the sum of its squares): the edge of Marchenko and
-// Pastur (1967), with a quarter on top.
-size_t ValuesAboveNoise(const std::vector<double>& squares, uint64_t rows,
-                        uint64_t cols, double noise_squares);
+// About the largest squared singular value of what rounding to the tuned type
+// leaves, each weight by itself: with the variance of its errors summed by row
+// and by column, (the root of the largest row + that of the largest column)
+// squared (Bandeira and van Handel 2016). Where all have one variance that is
+// the edge of Marchenko and Pastur (1967); a column of larger weights raises
+// it. `mantissa_bits` as SumPair's. Reads the tuned matrix once.
+double RoundingEdge(const RowReader& tuned, uint64_t rows, uint64_t cols,
+                    int mantissa_bits, int threads);
+
+// How many of the values stand above the edge, with a quarter on top.
+size_t ValuesAboveNoise(const std::vector<double>& squares, double edge);
 
 }  // namespace ram

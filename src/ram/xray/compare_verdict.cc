@@ -46,8 +46,7 @@ double Rest(const MatrixChange& change, const LeadingValues& leading,
 }
 
 size_t RankOf(const MatrixChange& change, const LeadingValues& leading) {
-  return ValuesAboveNoise(leading.squares, change.rows, change.cols,
-                          change.sums.rounding_squares);
+  return ValuesAboveNoise(leading.squares, change.rounding_edge);
 }
 
 bool IsLowRank(const MatrixChange& change, const LeadingValues& leading) {
