@@ -256,8 +256,18 @@ void Comparer::JudgeRank(Task& task, int threads) {
                              change.name, threads);
   }
   JudgeByRank(leading, change);
-  change.direction =
-      ResidualDirection(read, change, std::move(leading.direction));
+  if (leading.direction.empty()) return;
+  LeadingVectors vectors = CompleteLeading(
+      read, change.rows, change.cols, std::move(leading.direction), threads);
+  if (change.sums.base_squares > 0) {
+    const RowReader read_base = [&](uint64_t row, std::span<float> out) {
+      base_.ReadRows(from, row, out);
+    };
+    change.alignment =
+        MeasureAlignment(read_base, change.rows, change.cols,
+                         change.sums.base_squares, vectors, threads);
+  }
+  change.direction = ResidualDirection(change, std::move(vectors));
 }
 
 void Comparer::RunStrangers(std::span<Task> tasks) {

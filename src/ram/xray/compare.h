@@ -12,6 +12,7 @@
 #include "ram/base/json.h"
 #include "ram/base/progress.h"
 #include "ram/checkpoint/checkpoint.h"
+#include "ram/xray/compare_alignment.h"
 #include "ram/xray/compare_grid.h"
 #include "ram/xray/compare_sums.h"
 
@@ -47,6 +48,7 @@ struct MatrixChange {
   std::optional<uint64_t> rank;
   std::optional<double> energy_1;   // of the largest singular value, in [0, 1]
   std::optional<double> energy_16;  // of the 16 largest
+  std::optional<ChangeAlignment> alignment;  // unless the base is zero
   std::vector<float> direction = {};  // in the residual stream; may be empty
 
   double relative_change() const;  // |tuned - base| / |base|

@@ -6,11 +6,10 @@
 #include <cmath>
 #include <map>
 #include <string_view>
+#include <utility>
 
 namespace ram {
 namespace {
-
-constexpr uint64_t kChunkWeights = uint64_t{1} << 18;
 
 bool Writes(std::string_view role) {
   constexpr std::array<std::string_view, 4> kWriters = {
@@ -27,53 +26,14 @@ bool Reads(std::string_view role) {
   return std::find(kReaders.begin(), kReaders.end(), role) != kReaders.end();
 }
 
-// The vector on the other side: the change times `x`, or its transpose times
-// `x` where `x` is as long as the rows are many.
-std::vector<float> OtherSide(const RowReader& read, uint64_t rows,
-                             uint64_t cols, const std::vector<float>& x,
-                             bool x_is_rows) {
-  std::vector<double> y(x_is_rows ? cols : rows);
-  const uint64_t step = std::max<uint64_t>(1, kChunkWeights / cols);
-  std::vector<float> chunk;
-  for (uint64_t row = 0; row < rows; row += step) {
-    const uint64_t n = std::min(step, rows - row);
-    chunk.resize(n * cols);
-    read(row, chunk);
-    for (uint64_t i = 0; i < n; ++i) {
-      const float* const d = chunk.data() + i * cols;
-      if (x_is_rows) {
-        const double factor = static_cast<double>(x[row + i]);
-        for (uint64_t j = 0; j < cols; ++j) {
-          y[j] += factor * static_cast<double>(d[j]);
-        }
-        continue;
-      }
-      double sum = 0;
-      for (uint64_t j = 0; j < cols; ++j) {
-        sum += static_cast<double>(d[j]) * static_cast<double>(x[j]);
-      }
-      y[row + i] = sum;
-    }
-  }
-  double norm = 0;
-  for (const double value : y) norm += value * value;
-  norm = norm > 0 ? std::sqrt(norm) : 1;
-  std::vector<float> unit;
-  for (const double value : y) unit.push_back(static_cast<float>(value / norm));
-  return unit;
-}
-
 }  // namespace
 
-std::vector<float> ResidualDirection(const RowReader& read,
-                                     const MatrixChange& change,
-                                     std::vector<float> leading) {
-  const bool writes = Writes(change.role);
-  if (change.expert >= 0 || leading.empty()) return {};
-  if (!writes && !Reads(change.role)) return {};
-  const bool leading_is_rows = change.cols > change.rows;
-  if (writes == leading_is_rows) return leading;
-  return OtherSide(read, change.rows, change.cols, leading, leading_is_rows);
+std::vector<float> ResidualDirection(const MatrixChange& change,
+                                     LeadingVectors leading) {
+  if (change.expert >= 0) return {};
+  if (Writes(change.role)) return std::move(leading.u);
+  if (Reads(change.role)) return std::move(leading.v);
+  return {};
 }
 
 CommonDirection FindCommonDirection(

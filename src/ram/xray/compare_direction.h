@@ -5,18 +5,16 @@
 #include <optional>
 #include <vector>
 
-#include "ram/analysis/spectrum.h"
 #include "ram/xray/compare.h"
+#include "ram/xray/compare_alignment.h"
 
 namespace ram {
 
 // The first direction of the change on the side of the residual stream: the
-// rows of what writes to it (o_proj, down_proj), else the columns. `leading` is
-// that of the smaller side; the other takes one more reading of the change.
-// Empty for experts, vocabulary tables and what is not known.
-std::vector<float> ResidualDirection(const RowReader& read,
-                                     const MatrixChange& change,
-                                     std::vector<float> leading);
+// rows of what writes to it (o_proj, down_proj), else the columns. Empty for
+// experts, vocabulary tables and what is not known.
+std::vector<float> ResidualDirection(const MatrixChange& change,
+                                     LeadingVectors leading);
 
 struct CommonDirection {
   std::optional<double> share;  // unset for fewer than two

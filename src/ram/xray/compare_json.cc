@@ -30,6 +30,13 @@ OrderedJson MatrixToJson(const MatrixChange& m) {
   if (m.rank) json["rank"] = *m.rank;
   if (m.energy_1) json["energy_1"] = *m.energy_1;
   if (m.energy_16) json["energy_16"] = *m.energy_16;
+  if (m.alignment) {
+    json["alignment"] = {{"input_gain", m.alignment->input_gain},
+                         {"output_gain", m.alignment->output_gain},
+                         {"agreement", m.alignment->agreement},
+                         {"strength", NumberOrNull(m.alignment->strength)},
+                         {"chance", m.alignment->chance}};
+  }
   return json;
 }
 

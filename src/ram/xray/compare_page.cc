@@ -106,6 +106,11 @@ OrderedJson HeatMap(const Comparison& comparison) {
                              if (!m.energy_16) return std::nullopt;
                              return 100 * *m.energy_16;
                            }));
+  metrics.push_back(metric("agreement with the original", "", false,
+                           [](const auto& m) -> std::optional<double> {
+                             if (!m.alignment) return std::nullopt;
+                             return m.alignment->agreement;
+                           }));
   return {{"kind", "heatmap"}, {"row", "layer"}, {"col", "role"},
           {"rows", rows},      {"cols", cols},   {"metrics", metrics}};
 }
@@ -132,6 +137,15 @@ OrderedJson MatrixColumns(const std::vector<const MatrixChange*>& changed) {
   columns.push_back(numbers("weights changed, %", [](const auto& m) {
     return std::optional(100 * m.changed_share());
   }));
+  const auto alignment = [&](const char* name, auto field) {
+    columns.push_back(
+        numbers(name, [field](const auto& m) -> std::optional<double> {
+          if (!m.alignment) return std::nullopt;
+          return *m.alignment.*field;
+        }));
+  };
+  alignment("agreement", &ChangeAlignment::agreement);
+  alignment("strength", &ChangeAlignment::strength);
   columns.push_back(texts("verdict", [](const auto& m) {
     std::string text(ChangeKindName(m.kind));
     if (!m.detail.empty()) text += ": " + m.detail;

@@ -26,6 +26,7 @@ Comparison OneChange() {
   change.sums.tuned_squares = 4;
   change.sums.products = 4;
   change.sums.change_squares = 0.04;
+  change.alignment = ChangeAlignment{3, 2, 0.75, 0.1, 0.05};
   return comparison;
 }
 
@@ -37,6 +38,8 @@ TEST(ComparePageTest, ShowsWordsMapAndMatrices) {
   // sqrt(0.04 / 4)
   EXPECT_THAT(html, HasSubstr("relative change"));
   EXPECT_THAT(html, HasSubstr("\"values\":[10.0]"));
+  EXPECT_THAT(html, HasSubstr("the change amplifies what the original does"));
+  EXPECT_THAT(html, HasSubstr("\"values\":[0.75]"));
 }
 
 TEST(ComparePageTest, EscapesWhatComesFromFiles) {

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "ram/base/random.h"
+#include "ram/xray/compare_alignment.h"
 #include "ram/xray/compare_grid.h"
 #include "ram/xray/compare_rank.h"
 #include "ram/xray/compare_sums.h"
@@ -129,6 +131,77 @@ TEST(MeasureLeadingTest, FindsTheValuesOfADiagonal) {
   ASSERT_EQ(found.direction.size(), kCols);
   EXPECT_NEAR(std::fabs(found.direction[0]), 1, 1e-3);
   EXPECT_EQ(ValuesAboveNoise(found.squares, 0), 9u);
+}
+
+RowReader Rows(std::vector<float> values) {
+  return [values = std::move(values), row_size = size_t{2}](
+             uint64_t row, std::span<float> out) {
+    std::copy_n(values.begin() + static_cast<ptrdiff_t>(row * row_size),
+                out.size(), out.begin());
+  };
+}
+
+TEST(MeasureAlignmentTest, ComparesTheChangeWithWhatTheBaseDoesThere) {
+  const RowReader base = Rows({3, 0, 0, 4});
+  // The base itself, where it is 3: both sides give 3, and random ones
+  // sqrt(25 / 2).
+  const ChangeAlignment same =
+      MeasureAlignment(base, 2, 2, 25, {{1, 0}, {1, 0}, 6}, 1);
+  EXPECT_NEAR(same.agreement, 1, 1e-6);
+  EXPECT_NEAR(same.input_gain, 3 / std::sqrt(12.5), 1e-6);
+  EXPECT_NEAR(same.output_gain, 3 / std::sqrt(12.5), 1e-6);
+  EXPECT_NEAR(same.strength, 2, 1e-6);
+  EXPECT_NEAR(same.chance, 1 / std::sqrt(2.0), 1e-6);
+  // The other sign.
+  EXPECT_NEAR(
+      MeasureAlignment(base, 2, 2, 25, {{-1, 0}, {1, 0}, 6}, 1).agreement, -1,
+      1e-6);
+  // From one side's first to the other's second: 4 in, 3 out, nothing along.
+  const ChangeAlignment other =
+      MeasureAlignment(base, 2, 2, 25, {{1, 0}, {0, 1}, 6}, 1);
+  EXPECT_NEAR(other.agreement, 0, 1e-6);
+  EXPECT_NEAR(other.strength, 6 / std::sqrt(12.0), 1e-6);
+  EXPECT_NEAR(other.input_gain, 4 / std::sqrt(12.5), 1e-6);
+  EXPECT_NEAR(other.output_gain, 3 / std::sqrt(12.5), 1e-6);
+}
+
+TEST(MeasureAlignmentTest, HasNoLimitWhereTheBaseGivesNothing) {
+  const ChangeAlignment found =
+      MeasureAlignment(Rows({3, 0, 0, 0}), 2, 2, 9, {{0, 1}, {1, 0}, 1}, 1);
+  EXPECT_EQ(found.agreement, 0);
+  EXPECT_TRUE(std::isinf(found.strength));
+}
+
+TEST(CompleteLeadingTest, FindsTheOtherSide) {
+  // 5 x (0.6, 0.8)' (0, 1)
+  const RowReader change = Rows({0, 3, 0, 4});
+  const LeadingVectors found = CompleteLeading(change, 2, 2, {0, 1}, 1);
+  EXPECT_NEAR(found.value, 5, 1e-6);
+  ASSERT_EQ(found.u.size(), 2u);
+  EXPECT_NEAR(found.u[0], 0.6f, 1e-6);
+  EXPECT_NEAR(found.u[1], 0.8f, 1e-6);
+  EXPECT_EQ(found.v, (std::vector<float>{0, 1}));
+}
+
+TEST(CompleteLeadingTest, TakesTheRowsOfAWideChange) {
+  const RowReader change = Rows({3, 4});
+  const LeadingVectors found = CompleteLeading(change, 1, 2, {-1}, 1);
+  EXPECT_NEAR(found.value, 5, 1e-6);
+  EXPECT_EQ(found.u, (std::vector<float>{-1}));
+  EXPECT_NEAR(found.v[0], -0.6f, 1e-6);
+  EXPECT_NEAR(found.v[1], -0.8f, 1e-6);
+}
+
+TEST(KindOfAlignmentTest, SaysNothingOfSmallWeakOrMixedChanges) {
+  const auto kind = [](double agreement, double strength, double chance) {
+    return KindOfAlignment({1, 1, agreement, strength, chance});
+  };
+  EXPECT_EQ(kind(0.9, 0.1, 0.03), AlignmentKind::kAmplifies);
+  EXPECT_EQ(kind(-0.9, 0.1, 0.03), AlignmentKind::kTakesBack);
+  EXPECT_EQ(kind(0.1, 3, 0.03), AlignmentKind::kOfItsOwn);
+  EXPECT_EQ(kind(0.1, 0.3, 0.03), AlignmentKind::kUndecided);
+  EXPECT_EQ(kind(0.4, 3, 0.03), AlignmentKind::kUndecided);
+  EXPECT_EQ(kind(0.9, 0.1, 0.3), AlignmentKind::kUndecided);
 }
 
 TEST(MeasureLeadingTest, SeesNoRankInNoise) {

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <functional>
 #include <map>
+#include <stdexcept>
 #include <string>
 
 #include "ram/analysis/test_checkpoint.h"
@@ -24,6 +25,7 @@ using ::testing::AllOf;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 constexpr char kDense[] = R"({"architectures": ["LlamaForCausalLM"],
@@ -126,6 +128,52 @@ class ComparePlantedTest : public testing::Test {
       EXPECT_EQ(m.kind, m.name.ends_with(ending) ? kind : ChangeKind::kSame)
           << m.name << ": " << ChangeKindName(m.kind) << " " << m.detail;
     }
+  }
+
+  // A random unit vector.
+  static std::vector<double> Direction(const std::string& name, uint64_t size) {
+    const CounterRandom random(21, name);
+    std::vector<double> x;
+    double squares = 0;
+    for (uint64_t i = 0; i < size; ++i) {
+      x.push_back(random.Normal(i));
+      squares += x.back() * x.back();
+    }
+    for (double& value : x) value /= std::sqrt(squares);
+    return x;
+  }
+
+  // Adds scale * r c'.
+  static void AddOuter(RandomTensor& tensor, double scale,
+                       const std::vector<double>& r,
+                       const std::vector<double>& c) {
+    for (size_t i = 0; i < r.size(); ++i) {
+      for (size_t j = 0; j < c.size(); ++j) {
+        tensor.values[i * c.size() + j] +=
+            static_cast<float>(scale * r[i] * c[j]);
+      }
+    }
+    Round(tensor);
+  }
+
+  // W' r.
+  static std::vector<double> Row(const RandomTensor& tensor,
+                                 const std::vector<double>& r) {
+    std::vector<double> row(tensor.shape[1], 0);
+    for (size_t i = 0; i < r.size(); ++i) {
+      for (size_t j = 0; j < row.size(); ++j) {
+        row[j] += r[i] * static_cast<double>(tensor.values[i * row.size() + j]);
+      }
+    }
+    return row;
+  }
+
+  static const ChangeAlignment& AlignmentOf(const Comparison& comparison,
+                                            const std::string& name) {
+    for (const MatrixChange& m : comparison.matrices) {
+      if (m.name == name) return m.alignment.value();
+    }
+    throw std::runtime_error(name + " was not compared");
   }
 
   // Adds scale * a b' of this rank, a and b random.
@@ -338,6 +386,87 @@ TEST_F(ComparePlantedTest, FindsACommonDirection) {
   EXPECT_LT(comparison.chance_direction, 0.3);
   EXPECT_THAT(CompareInWords(comparison),
               Contains(StartsWith("The changes share a direction")));
+}
+
+// 128 x 128 with a deviation of 0.05.
+constexpr char kSquare[] = "model.layers.1.self_attn.o_proj.weight";
+
+TEST_F(ComparePlantedTest, TellsAChangeThatAmplifies) {
+  // A direction of six, where random ones get 0.05 x sqrt 128 = 0.57.
+  const auto r = Direction("r", 128), c = Direction("c", 128);
+  AddOuter(base_.at(kSquare), 6, r, c);
+  tuned_ = base_;
+  AddOuter(Tuned(kSquare), 0.5, r, c);
+  const Comparison comparison = Run();
+  const ChangeAlignment& found = AlignmentOf(comparison, kSquare);
+  EXPECT_GT(found.agreement, 0.98);
+  // |W| is the root of 0.57^2 x 128 + 6^2.
+  const double norm = std::sqrt(0.05 * 0.05 * 128 * 128 + 36);
+  EXPECT_NEAR(found.input_gain, 6 / norm * std::sqrt(128.0), 0.2);
+  EXPECT_NEAR(found.output_gain, 6 / norm * std::sqrt(128.0), 0.2);
+  EXPECT_NEAR(found.strength, 0.5 / 6, 0.01);
+  EXPECT_THAT(CompareInWords(comparison),
+              Contains(StartsWith("In 1 matrix (o_proj in layer 1) the change "
+                                  "amplifies what the original does")));
+}
+
+TEST_F(ComparePlantedTest, TellsAChangeThatTakesBack) {
+  // What a refusal direction's removal does: W - r r'W.
+  const auto r = Direction("r", 128);
+  AddOuter(Tuned(kSquare), -1, r, Row(base_.at(kSquare), r));
+  const Comparison comparison = Run();
+  // |W'r| is 1 where |W W'r| / |W'r| is sqrt 2: large random matrices have
+  // singular values with a second moment of 1 and a fourth of 2.
+  EXPECT_NEAR(AlignmentOf(comparison, kSquare).agreement, -std::pow(2, -0.25),
+              0.06);
+  EXPECT_THAT(CompareInWords(comparison),
+              Contains(StartsWith("In 1 matrix (o_proj in layer 1) the change "
+                                  "takes back what the original does")));
+}
+
+TEST_F(ComparePlantedTest, TellsADirectionThatTheOriginalHardlyUses) {
+  // The original writes nothing along r.
+  const auto r = Direction("r", 128);
+  AddOuter(base_.at(kSquare), -1, r, Row(base_.at(kSquare), r));
+  tuned_ = base_;
+  AddOuter(Tuned(kSquare), 0.5, r, Direction("c", 128));
+  const Comparison comparison = Run();
+  const ChangeAlignment& found = AlignmentOf(comparison, kSquare);
+  EXPECT_LT(found.output_gain, 0.05);
+  EXPECT_LT(std::fabs(found.agreement), 0.1);
+  EXPECT_GT(found.strength, 2);
+  EXPECT_THAT(CompareInWords(comparison),
+              Contains(AllOf(StartsWith("In 1 matrix (o_proj in layer 1) the "
+                                        "change adds a direction of its own"),
+                             HasSubstr("intruder dimension"))));
+}
+
+TEST_F(ComparePlantedTest, FindsRandomDirectionsAtChanceLevel) {
+  double squares = 0;
+  int matrices = 0;
+  for (const auto& [name, tensor] : base_) {
+    if (tensor.shape.size() != 2) continue;
+    AddOuter(Tuned(name), 0.2, Direction("r" + name, tensor.shape[0]),
+             Direction("c" + name, tensor.shape[1]));
+  }
+  const Comparison comparison = Run();
+  for (const MatrixChange& m : comparison.matrices) {
+    ASSERT_TRUE(m.alignment.has_value()) << m.name;
+    EXPECT_DOUBLE_EQ(m.alignment->chance,
+                     std::pow(static_cast<double>(m.rows * m.cols), -0.25));
+    // A mean of 64 squares or more is within 0.35 in two deviations, its root
+    // within 0.18; and the others' gains are closer.
+    EXPECT_NEAR(m.alignment->input_gain, 1, 0.35) << m.name;
+    EXPECT_NEAR(m.alignment->output_gain, 1, 0.35) << m.name;
+    squares += std::pow(m.alignment->agreement / m.alignment->chance, 2);
+    ++matrices;
+  }
+  ASSERT_EQ(matrices, 22);
+  // Chi squared of 22: a deviation of 0.3.
+  EXPECT_NEAR(squares / matrices, 1, 0.9);
+  for (const std::string& sentence : CompareInWords(comparison)) {
+    EXPECT_THAT(sentence, Not(StartsWith("In ")));
+  }
 }
 
 TEST_F(ComparePlantedTest, DoesNotDependOnThreads) {

@@ -117,7 +117,6 @@ void JudgeByRank(const LeadingValues& leading, MatrixChange& change) {
   };
   change.energy_1 = held(1);
   change.energy_16 = held(16);
-  change.direction = leading.direction;
   const size_t rank = RankOf(change, leading);
   if (IsLowRank(change, leading)) {
     change.kind = ChangeKind::kLowRank;

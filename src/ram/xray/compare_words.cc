@@ -9,6 +9,7 @@
 
 #include "ram/base/byte_size.h"
 #include "ram/xray/compare.h"
+#include "ram/xray/compare_alignment.h"
 
 namespace ram {
 namespace {
@@ -126,6 +127,57 @@ std::string GroupSentence(const Group& group) {
                      100 * Median(std::move(relative)));
 }
 
+double MedianOf(const Group& group, double ChangeAlignment::*field) {
+  std::vector<double> values;
+  for (const MatrixChange* change : group.members) {
+    values.push_back(*change->alignment.*field);
+  }
+  return Median(std::move(values));
+}
+
+std::string AlignmentSentence(AlignmentKind kind, const Group& group) {
+  const std::string who = fmt::format(
+      "{} ({}{})", Plural(group.members.size(), "matrix", "matrices"),
+      RolesOf(group), LayersOf(group));
+  const double agreement = MedianOf(group, &ChangeAlignment::agreement);
+  const double chance = MedianOf(group, &ChangeAlignment::chance);
+  switch (kind) {
+    case AlignmentKind::kAmplifies:
+      return fmt::format(
+          "In {} the change amplifies what the original does already "
+          "(agreement {:.2f}; chance {:.2f}).",
+          who, agreement, chance);
+    case AlignmentKind::kTakesBack:
+      return fmt::format(
+          "In {} the change takes back what the original does (agreement "
+          "{:.2f}; chance {:.2f}).",
+          who, agreement, chance);
+    default:
+      break;
+  }
+  return fmt::format(
+      "In {} the change adds a direction of its own, an intruder dimension: "
+      "{:.3g} times as strong as the original is there, which does something "
+      "else (agreement {:.2f}; chance {:.2f}).",
+      who, MedianOf(group, &ChangeAlignment::strength), agreement, chance);
+}
+
+// What holds for a tenth of the matrices whose direction was measured.
+void AddAlignment(const Comparison& c, std::vector<std::string>& words) {
+  std::map<AlignmentKind, Group> groups;
+  size_t measured = 0;
+  for (const MatrixChange& change : c.matrices) {
+    if (!change.alignment) continue;
+    ++measured;
+    groups[KindOfAlignment(*change.alignment)].members.push_back(&change);
+  }
+  for (const auto& [kind, group] : groups) {
+    if (kind == AlignmentKind::kUndecided) continue;
+    if (group.members.size() * 10 < measured) continue;
+    words.push_back(AlignmentSentence(kind, group));
+  }
+}
+
 std::string Names(const std::vector<std::string>& names) {
   constexpr size_t kShown = 4;
   std::vector<std::string> shown(
@@ -238,6 +290,7 @@ std::vector<std::string> CompareInWords(const Comparison& c) {
         fmt::format("{} smaller groups of changes are in the table.",
                     groups.size() - kShown));
   }
+  AddAlignment(c, words);
   AddTables(c, words);
   AddExperts(c, words);
   AddRest(c, words);
