@@ -60,6 +60,20 @@ TEST_F(FitCommandTest, NeedsNoWeights) {
   EXPECT_THAT(outcome.out, HasSubstr("macOS lets the GPU use 2/3"));
 }
 
+TEST_F(FitCommandTest, CountsWhatVllmTakes) {
+  const Outcome outcome =
+      Ram("fit model --memory rtx-4090 --target vllm --kv fp8 --context 250 "
+          "--batch 4");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  // 92 % of 23.64 GiB.
+  EXPECT_THAT(outcome.out, HasSubstr("21.7 GiB"));
+  EXPECT_THAT(outcome.out, HasSubstr("gpu_memory_utilization"));
+  // 2 layers x (64 + 64) x 256 tokens x 4 texts
+  EXPECT_THAT(outcome.out, HasSubstr("262,144"));
+  EXPECT_THAT(outcome.out, HasSubstr("uniform int4 g128"));
+  EXPECT_THAT(outcome.out, HasSubstr("note: vLLM was not run"));
+}
+
 TEST_F(FitCommandTest, ListsMachines) {
   const Outcome outcome = Ram("fit --machines");
   EXPECT_EQ(outcome.code, 0);
@@ -72,7 +86,9 @@ TEST_F(FitCommandTest, RefusesWhatMakesNoSense) {
   EXPECT_EQ(Ram("fit --memory 1GiB").code, 2);
   EXPECT_EQ(Ram("fit model --memory lots").code, 2);
   EXPECT_EQ(Ram("fit model --memory 1GiB --kv q3").code, 2);
-  EXPECT_EQ(Ram("fit model --memory 1GiB --target vllm").code, 2);
+  EXPECT_EQ(Ram("fit model --memory 1GiB --target vllm-unportable").code, 2);
+  EXPECT_EQ(Ram("fit model --memory macbook-16gb --target vllm").code, 2);
+  EXPECT_EQ(Ram("fit model --memory 1GiB --target vllm --kv q8_0").code, 4);
   EXPECT_EQ(Ram("fit nothing --memory 1GiB").code, 5);
   const Outcome outcome = Ram("fit model --memory 1GiB --context 0");
   EXPECT_EQ(outcome.code, 2);

@@ -164,6 +164,7 @@ void AddFitCommand(CLI::App& app, const GlobalOptions& global) {
       "         ram fit out/analysis/manifest.json --memory macbook-16gb "
       "--context 32768\n"
       "         ram fit model.gguf --memory rtx-4090 --kv q8_0\n"
+      "         ram fit model --target vllm --memory l40s --batch 16\n"
       "         ram fit --machines\n"
       "docs/fit.md says where every number comes from.");
   struct Arguments {
@@ -187,11 +188,12 @@ void AddFitCommand(CLI::App& app, const GlobalOptions& global) {
   command->add_option("--batch", options.batch, "Texts at once")
       ->capture_default_str();
   command->add_option("--kv", options.cache,
-                      "Numbers of the cache: f16, q8_0 (default: f16; f32 for "
-                      "native, which has no other)");
+                      "Numbers of the cache: f16, q8_0, fp8 of vllm (default: "
+                      "f16; f32 for native, which has no other)");
   command->add_option("--target", options.target,
-                      "Who runs it: mlx (mlx-lm), gguf (llama.cpp) or native "
-                      "(ram generate); default: gguf for GGUF files, else mlx");
+                      "Who runs it: mlx (mlx-lm), gguf (llama.cpp), vllm or "
+                      "native (ram generate); default: gguf for GGUF files, "
+                      "else mlx");
   auto* machines = command->add_flag("--machines", arguments->machines,
                                      "List the machines that have a name");
   command->callback([arguments, model, memory, machines, &global] {

@@ -122,6 +122,7 @@ FitReport RunFit(const fs::path& path, const FitJobOptions& options) {
   use.batch = options.batch;
   use.cache = options.cache.empty() ? DefaultCacheType(use.runtime)
                                     : ParseCacheType(options.cache);
+  const bool vllm = use.runtime == FitRuntime::kVllm;
   // Codes lose by being rounded again, so a quantised file is taken as it is
   // unless another runtime is asked for.
   const bool as_it_is = known.gguf && options.target.empty();
@@ -130,10 +131,17 @@ FitReport RunFit(const fs::path& path, const FitJobOptions& options) {
                        .target = as_it_is ? nullptr : &FindTarget(target),
                        .stored = known.stored,
                        .use = use,
-                       .memory_bytes = memory.bytes};
+                       .memory_bytes = vllm ? VllmBytes(memory) : memory.bytes};
   FitReport report = Fit(input);
   report.memory_label = memory.label;
   if (memory.machine) report.memory_why = memory.machine->why;
+  if (vllm) {
+    report.memory_why =
+        "92 % of the card, vLLM's gpu_memory_utilization by default";
+    report.notes.emplace_back(
+        "vLLM was not run: its figures come from its source and from what it "
+        "printed elsewhere; serve with --max-model-len set to the context");
+  }
   if (known.note) report.notes.push_back(*known.note);
   return report;
 }

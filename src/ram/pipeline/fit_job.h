@@ -14,7 +14,7 @@ struct FitJobOptions {
   std::string memory;       // a size or a machine's name
   uint64_t context = 8192;  // tokens of each text
   uint64_t batch = 1;       // texts at once
-  std::string cache;        // f32, f16, q8_0; empty: the runtime's usual
+  std::string cache;        // f32, f16, q8_0, fp8; empty: the runtime's usual
   std::string target;       // empty: gguf for a GGUF file, else mlx
 };
 

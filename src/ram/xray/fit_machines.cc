@@ -32,7 +32,7 @@ constexpr uint64_t MacBytes(uint64_t gib) {
 }
 constexpr Machine Mac(std::string_view name, uint64_t gib) {
   return {name, MacBytes(gib), gib <= 36 ? kTwoThirds : kThreeQuarters,
-          gib <= 36 ? kMacSmallSource : kMacLargeSource};
+          gib <= 36 ? kMacSmallSource : kMacLargeSource, 0};
 }
 
 // A card offers what CUDA reports as its total capacity; 1 GiB of it stays
@@ -42,7 +42,8 @@ constexpr std::string_view kCardWhy =
     "the card's capacity as CUDA reports it, less 1 GiB for the driver";
 constexpr Machine Card(std::string_view name, uint64_t hundredths_of_gib,
                        std::string_view source) {
-  return {name, hundredths_of_gib * kGiB / 100 - kGiB, kCardWhy, source};
+  const uint64_t bytes = hundredths_of_gib * kGiB / 100;
+  return {name, bytes - kGiB, kCardWhy, source, bytes};
 }
 
 constexpr std::array kMachines = {
@@ -89,6 +90,19 @@ MemoryBudget ParseMemory(std::string_view text) {
   }
   const uint64_t bytes = ParseByteSize(text);
   return {bytes, FormatByteSize(bytes), nullptr};
+}
+
+uint64_t VllmBytes(const MemoryBudget& budget) {
+  if (budget.machine && budget.machine->cuda_bytes == 0) {
+    Fail(ErrorKind::kUsage,
+         "--memory: found {}, expected a size or a card for target vllm (vLLM "
+         "is counted on CUDA alone)",
+         budget.label);
+  }
+  const uint64_t device =
+      budget.machine ? budget.machine->cuda_bytes : budget.bytes;
+  // Without the overflow of device * 92.
+  return device / 100 * 92 + device % 100 * 92 / 100;
 }
 
 }  // namespace ram

@@ -14,6 +14,7 @@ struct Machine {
   uint64_t usable_bytes = 0;  // what a model can have
   std::string_view why;       // in words
   std::string_view source;    // where the figure was read
+  uint64_t cuda_bytes = 0;    // what CUDA reports; 0: it has none
 };
 
 std::span<const Machine> AllMachines();
@@ -26,5 +27,9 @@ struct MemoryBudget {
 };
 // Throws kUsage, listing the names.
 MemoryBudget ParseMemory(std::string_view text);
+
+// What vLLM takes of it by default, gpu_memory_utilization: 92 % of the card,
+// or of a size. Throws kUsage for a machine without CUDA.
+uint64_t VllmBytes(const MemoryBudget& budget);
 
 }  // namespace ram

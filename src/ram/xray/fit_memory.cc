@@ -7,13 +7,25 @@
 namespace ram {
 namespace {
 
-// Both runtimes give out room for this many tokens at a time.
+// Room is given out for this many tokens at a time, by vLLM for fewer
+// (CacheConfig.block_size).
 constexpr uint64_t kCells = 256;
+constexpr uint64_t kVllmBlock = 16;
 // Tokens of a prompt that are read at once, by default: mlx-lm's
 // prefill_step_size, llama.cpp's n_ubatch, kPromptRows of ram's generator.
 constexpr uint64_t kMlxChunk = 2048;
 constexpr uint64_t kLlamaChunk = 512;
 constexpr uint64_t kRamChunk = 256;
+// vLLM's max_num_batched_tokens (its server on cards below 70 GiB: 2048) and
+// max_num_seqs.
+constexpr uint64_t kVllmChunk = 8192;
+constexpr uint64_t kVllmTexts = 256;
+// Bytes per entry of the vocabulary and text while vLLM samples: ten float32,
+// which make 1.22 of the 1.26 GiB that it printed for Llama 3 8B.
+constexpr uint64_t kVllmSampling = 40;
+// About the most that vLLM was seen to print: 0.73 and 0.39 GiB (docs/fit.md).
+constexpr uint64_t kVllmGraphs = uint64_t{768} << 20;
+constexpr uint64_t kVllmOutside = uint64_t{400} << 20;
 
 uint64_t RoundUp(uint64_t n, uint64_t to) { return (n + to - 1) / to * to; }
 
@@ -25,6 +37,8 @@ uint64_t CacheBytes(uint64_t elements, CacheType type) {
       return elements * 4;
     case CacheType::kF16:
       return elements * 2;
+    case CacheType::kF8:
+      return elements;
     case CacheType::kQ8:
       break;
   }
@@ -45,6 +59,9 @@ class MemoryOf {
         break;
       case FitRuntime::kLlamaCpp:
         LlamaCpp();
+        break;
+      case FitRuntime::kVllm:
+        Vllm();
         break;
       case FitRuntime::kRam:
         Ram();
@@ -84,8 +101,9 @@ class MemoryOf {
     widths += static_cast<double>(shape_.heads) *
               (static_cast<double>(kMlxChunk + shape_.nope_dim) +
                static_cast<double>(shape_.value_dim));
-    const double tokens =
-        static_cast<double>(use_.context) * static_cast<double>(use_.batch);
+    const double tokens = std::max(
+        static_cast<double>(kVllmTexts),
+        static_cast<double>(use_.context) * static_cast<double>(use_.batch));
     if (tokens * widths < 0x1p58) return;
     Fail(ErrorKind::kUnsupported,
          "--context {} --batch {}: found widths of {:.3g} numbers per token, "
@@ -97,10 +115,10 @@ class MemoryOf {
   uint64_t Window(const LayerCache& layer) const {
     if (use_.runtime == FitRuntime::kRam) return 0;
     if (shape_.family == "Gemma-3") return layer.window;
-    const bool mlx_reads_them =
-        use_.runtime == FitRuntime::kMlx && shape_.config_windows &&
+    const bool reads_them =
+        use_.runtime != FitRuntime::kLlamaCpp && shape_.config_windows &&
         (shape_.family == "Llama" || shape_.family == "Mistral");
-    return mlx_reads_them ? layer.window : 0;
+    return reads_them ? layer.window : 0;
   }
 
   void CheckCache() const {
@@ -110,6 +128,14 @@ class MemoryOf {
     };
     if (use_.runtime == FitRuntime::kRam && use_.cache != CacheType::kF32) {
       refuse("which keeps keys and values in float32 (--kv f32)");
+    }
+    const bool sixteen = use_.cache == CacheType::kF16;
+    if (use_.runtime == FitRuntime::kVllm && !sixteen &&
+        use_.cache != CacheType::kF8) {
+      refuse("which keeps keys and values in f16 or fp8");
+    }
+    if (use_.runtime != FitRuntime::kVllm && use_.cache == CacheType::kF8) {
+      refuse("expected vLLM, which alone has that (--target vllm)");
     }
     if (use_.cache != CacheType::kQ8) return;
     if (use_.runtime == FitRuntime::kMlx && (shape_.latent || windows())) {
@@ -128,9 +154,16 @@ class MemoryOf {
 
   // Tokens that one text's cache of a layer holds.
   uint64_t Cells(const LayerCache& layer) const {
-    const uint64_t all = RoundUp(use_.context, kCells);
+    const uint64_t step =
+        use_.runtime == FitRuntime::kVllm ? kVllmBlock : kCells;
+    const uint64_t all = RoundUp(use_.context, step);
     const uint64_t window = Window(layer);
     if (window == 0) return all;
+    if (use_.runtime == FitRuntime::kVllm) {
+      // A window may begin within a block.
+      const uint64_t seen = std::min(use_.context, window - 1 + kVllmChunk);
+      return RoundUp(seen, kVllmBlock) + kVllmBlock;
+    }
     if (use_.runtime == FitRuntime::kLlamaCpp) {
       return RoundUp(std::min(all, window + kLlamaChunk), kCells);
     }
@@ -153,12 +186,12 @@ class MemoryOf {
         std::move(source));
   }
 
-  void LinearState(uint64_t convolution_bytes, std::string source) {
+  void LinearState(uint64_t convolution_bytes, bool exact, std::string source) {
     uint64_t bytes = 0;
     for (const LayerCache& layer : shape_.layers) {
       bytes += layer.convolution * convolution_bytes + layer.state * 4;
     }
-    Add("linear attention's state", use_.batch * bytes, true,
+    Add("linear attention's state", use_.batch * bytes, exact,
         std::move(source));
   }
 
@@ -177,7 +210,7 @@ class MemoryOf {
     Cache(true,
           "llama.cpp: cells rounded up to 256 (a window: its tokens and one "
           "batch) x key and value widths, per text");
-    LinearState(4, "llama.cpp: recurrent state, float32");
+    LinearState(4, true, "llama.cpp: recurrent state, float32");
     const uint64_t rows = std::min(kLlamaChunk, use_.context);
     const uint64_t mask = RoundUp(use_.context, kCells) * rows * 2;
     const uint64_t layers =
@@ -194,7 +227,8 @@ class MemoryOf {
     Cache(!windows(),
           "mlx-lm: room in steps of 256 tokens x key and value widths, 16 bits "
           "(or 8 with scales); a window as long as itself and a chunk");
-    LinearState(2, "mlx-lm: convolution inputs in 16 bits, state in float32");
+    LinearState(2, true,
+                "mlx-lm: convolution inputs in 16 bits, state in float32");
     uint64_t largest = 0;
     for (const LayerCache& layer : shape_.layers) {
       largest = std::max(largest, LayerBytes(layer));
@@ -214,6 +248,31 @@ class MemoryOf {
               "of 2048 tokens are written out");
     Add("logits", use_.batch * shape_.vocabulary * 8, false,
         "mlx-lm: of the last token, 16 bits and float32 for sampling");
+  }
+
+  void Vllm() {
+    const bool linear =
+        std::any_of(shape_.layers.begin(), shape_.layers.end(),
+                    [](const LayerCache& c) { return c.convolution > 0; });
+    Cache(
+        !windows() && !linear,
+        "vLLM: blocks of 16 tokens x key and value widths, per text; a window "
+        "as long as itself and a chunk of the prompt");
+    LinearState(2, false,
+                "vLLM: convolution inputs in 16 bits, state in float32");
+    const uint64_t rows = std::min(kVllmChunk, use_.batch * use_.context);
+    const uint64_t layer =
+        rows * 2 *
+        (2 * shape_.hidden + std::max(2 * shape_.query, FeedForward()));
+    const uint64_t texts = std::max(kVllmTexts, use_.batch);
+    Add("activations",
+        std::max(layer, texts * shape_.vocabulary * kVllmSampling), false,
+        "vLLM: its profiling run, the larger of 8192 tokens in a layer, 16 "
+        "bits, and of sampling for 256 texts (10 x vocabulary, float32)");
+    Add("CUDA graphs", kVllmGraphs, false,
+        "vLLM: printed from 0.13 to 0.73 GiB; none with --enforce-eager");
+    Add("outside PyTorch", kVllmOutside, false,
+        "vLLM: printed from 0.15 to 0.39 GiB");
   }
 
   uint64_t MlxScores(uint64_t rows) const {
@@ -251,6 +310,8 @@ std::string_view FitRuntimeName(FitRuntime runtime) {
       return "mlx-lm";
     case FitRuntime::kLlamaCpp:
       return "llama.cpp";
+    case FitRuntime::kVllm:
+      return "vLLM";
     case FitRuntime::kRam:
       break;
   }
@@ -260,9 +321,10 @@ std::string_view FitRuntimeName(FitRuntime runtime) {
 FitRuntime RuntimeOfTarget(std::string_view target) {
   if (target == "mlx") return FitRuntime::kMlx;
   if (target == "gguf") return FitRuntime::kLlamaCpp;
+  if (target == "vllm") return FitRuntime::kVllm;
   if (target == "native") return FitRuntime::kRam;
   Fail(ErrorKind::kUsage,
-       "--target: found '{}', expected mlx, gguf or native (what other "
+       "--target: found '{}', expected mlx, gguf, vllm or native (what other "
        "runtimes take is not modelled)",
        target);
 }
@@ -273,6 +335,8 @@ std::string_view CacheTypeName(CacheType type) {
       return "f32";
     case CacheType::kF16:
       return "f16";
+    case CacheType::kF8:
+      return "fp8";
     case CacheType::kQ8:
       break;
   }
@@ -283,7 +347,9 @@ CacheType ParseCacheType(std::string_view name) {
   if (name == "f32") return CacheType::kF32;
   if (name == "f16" || name == "bf16") return CacheType::kF16;
   if (name == "q8_0") return CacheType::kQ8;
-  Fail(ErrorKind::kUsage, "--kv: found '{}', expected f32, f16 or q8_0", name);
+  if (name == "fp8") return CacheType::kF8;
+  Fail(ErrorKind::kUsage, "--kv: found '{}', expected f32, f16, q8_0 or fp8",
+       name);
 }
 
 CacheType DefaultCacheType(FitRuntime runtime) {

@@ -15,15 +15,17 @@ namespace ram {
 enum class FitRuntime : uint8_t {
   kMlx,       // mlx-lm
   kLlamaCpp,  // llama.cpp
+  kVllm,      // vLLM, one GPU
   kRam,       // `ram generate`
 };
 std::string_view FitRuntimeName(FitRuntime runtime);
-// That of a target's outputs: mlx, gguf or native. Throws kUsage for others.
+// That of a target's outputs: mlx, gguf, vllm or native. Throws kUsage for
+// others.
 FitRuntime RuntimeOfTarget(std::string_view target);
 
-enum class CacheType : uint8_t { kF32, kF16, kQ8 };
+enum class CacheType : uint8_t { kF32, kF16, kQ8, kF8 };
 std::string_view CacheTypeName(CacheType type);
-// "f32", "f16" (also "bf16"), "q8_0". Throws kUsage.
+// "f32", "f16" (also "bf16"), "q8_0", "fp8". Throws kUsage.
 CacheType ParseCacheType(std::string_view name);
 // What the runtime takes when nobody says: f32 for ram, else f16.
 CacheType DefaultCacheType(FitRuntime runtime);

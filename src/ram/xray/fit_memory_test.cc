@@ -64,6 +64,11 @@ FitUse Mlx(uint64_t context, CacheType cache = CacheType::kF16) {
   return {FitRuntime::kMlx, context, 1, cache};
 }
 
+FitUse Vllm(uint64_t context, uint64_t batch = 1,
+            CacheType cache = CacheType::kF16) {
+  return {FitRuntime::kVllm, context, batch, cache};
+}
+
 // Bytes of the items whose names begin so.
 uint64_t BytesOf(const char* config, const FitUse& use, std::string_view name) {
   uint64_t bytes = 0;
@@ -145,6 +150,56 @@ TEST(FitMemoryTest, WritesOutScoresWhereMlxHasNoFusedKernel) {
                 uint64_t{20} * (192 + 256) * 32768 * 2);
 }
 
+TEST(FitMemoryTest, TakesTheBlocksThatVllmPrints) {
+  // 3947 blocks of 16 tokens in 7.71 GiB, on each of two cards that share the
+  // heads of Qwen2.5 32B (vllm-project/vllm issue 15815); 36184 in 61.84 GiB
+  // for Qwen3 0.6B (generative-computing/mellea 416).
+  constexpr char kQwen32B[] = R"({"model_type": "qwen2", "hidden_size": 5120,
+    "intermediate_size": 27648, "num_hidden_layers": 64,
+    "num_attention_heads": 40, "num_key_value_heads": 8,
+    "vocab_size": 152064})";
+  constexpr char kQwen06B[] = R"({"model_type": "qwen3", "hidden_size": 1024,
+    "intermediate_size": 3072, "num_hidden_layers": 28,
+    "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128,
+    "vocab_size": 151936, "tie_word_embeddings": true})";
+  constexpr double kGiB = 1 << 30;
+  const auto gib = [](const char* config, uint64_t blocks) {
+    const uint64_t bytes = BytesOf(config, Vllm(16), "KV cache") * blocks;
+    return static_cast<double>(bytes) / kGiB;
+  };
+  EXPECT_NEAR(gib(kQwen32B, 3947) / 2, 7.71, 0.005);
+  EXPECT_NEAR(gib(kQwen06B, 36184), 61.84, 0.005);
+}
+
+TEST(FitMemoryTest, RoundsVllmsContextToBlocks) {
+  // 17 tokens take two blocks of 16.
+  EXPECT_EQ(BytesOf(kQwen8B, Vllm(17), "KV cache"),
+            uint64_t{36} * (1024 + 1024) * 32 * 2);
+  EXPECT_EQ(BytesOf(kQwen8B, Vllm(17, 3, CacheType::kF8), "KV cache"),
+            uint64_t{36} * (1024 + 1024) * 32 * 3);
+  EXPECT_EQ(BytesOf(kGlmFlash, Vllm(32768), "compressed KV cache"),
+            uint64_t{47} * (512 + 64) * 32768 * 2);
+  // Three layers see everything; fifteen 511 tokens, a chunk of 8192, rounded
+  // up to 8704, and one block.
+  EXPECT_EQ(BytesOf(kGemma, Vllm(32768), "KV cache"),
+            uint64_t{3 * 32768 + 15 * (8704 + 16)} * 2 * 256 * 2);
+}
+
+TEST(FitMemoryTest, CountsVllmsProfilingRun) {
+  // Sampling: 256 texts, or as many as there are.
+  EXPECT_EQ(BytesOf(kQwen8B, Vllm(4096), "activations"),
+            uint64_t{256} * 151936 * 40);
+  EXPECT_EQ(BytesOf(kQwen8B, Vllm(4096, 300), "activations"),
+            uint64_t{300} * 151936 * 40);
+  // A layer of Llama 2 7B, whose vocabulary is small.
+  constexpr char kLlama2[] = R"({"model_type": "llama", "hidden_size": 4096,
+    "intermediate_size": 11008, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "num_key_value_heads": 32,
+    "vocab_size": 32000, "tie_word_embeddings": false})";
+  EXPECT_EQ(BytesOf(kLlama2, Vllm(16384), "activations"),
+            uint64_t{8192} * 2 * (2 * 4096 + 3 * 11008));
+}
+
 TEST(FitMemoryTest, TakesFloatsForOurOwnGenerator) {
   EXPECT_EQ(
       BytesOf(kQwen8B, {FitRuntime::kRam, 256, 1, CacheType::kF32}, "KV cache"),
@@ -168,6 +223,11 @@ TEST(FitMemoryTest, RefusesWhatTheRuntimeCannotDo) {
               HasSubstr("sliding windows"));
   EXPECT_THAT(Refusal(kQwen8B, {FitRuntime::kRam, 256, 1, CacheType::kF16}),
               HasSubstr("keeps keys and values in float32"));
+  EXPECT_THAT(Refusal(kQwen8B, Vllm(4096, 1, CacheType::kQ8)),
+              HasSubstr("--kv q8_0: found vLLM, which keeps keys and values in "
+                        "f16 or fp8"));
+  EXPECT_THAT(Refusal(kQwen8B, Mlx(4096, CacheType::kF8)),
+              HasSubstr("--kv fp8: found mlx-lm, expected vLLM"));
   EXPECT_THAT(Refusal(kQwen8B, Mlx(0)), HasSubstr("--context: found 0"));
   EXPECT_THAT(Refusal(kQwen8B, Llama(4096, 0)), HasSubstr("--batch: found 0"));
   EXPECT_THAT(Refusal(kQwen8B, Llama(1u << 30, 1u << 16)),

@@ -57,6 +57,34 @@ TEST(FitTest, GivesOptimalWhatTheRuntimeLeaves) {
   EXPECT_EQ(&report.rows[report.best.value()], row);
 }
 
+TEST(FitTest, OffersWhatVllmHolds) {
+  const Manifest manifest = TestManifest(TinyConfig());
+  const FitInput input{.model = "tiny",
+                       .manifest = manifest,
+                       .target = &FindTarget("vllm"),
+                       .stored = std::nullopt,
+                       .use = {FitRuntime::kVllm, 512, 1, CacheType::kF16},
+                       .memory_bytes = uint64_t{4} << 30};
+  const FitReport report = Fit(input);
+  for (const int bits : {8, 4}) {
+    AllocateOptions options;
+    options.policy = Policy::kUniform;
+    options.bits = bits;
+    const Plan plan = Allocate(manifest, FindTarget("vllm"), options);
+    const FitRow* row =
+        RowNamed(report, "uniform", fmt::format("int{} g128", bits));
+    ASSERT_NE(row, nullptr) << bits;
+    EXPECT_EQ(row->weight_bytes, plan.totals.file_bytes);
+    EXPECT_EQ(row->total_bytes,
+              plan.totals.file_bytes + TotalBytes(report.items));
+  }
+  // vLLM has no kernels for others.
+  for (const FitRow& row : report.rows) {
+    EXPECT_THAT(row.scheme,
+                ::testing::AnyOf("16-bit", "int8 g128", "int4 g128", ""));
+  }
+}
+
 TEST(FitTest, LeavesTheModelAsItIsWhereThatFits) {
   const FitReport report =
       FitTiny(TestManifest(TinyConfig()), uint64_t{1} << 30);
@@ -135,6 +163,18 @@ TEST(FitMachinesTest, GiveWhatTheirSystemsWerePrintedToGive) {
   EXPECT_NEAR(mib("macbook-64gb"), 49152, 0.01);
   // 23.64 GiB less 1.
   EXPECT_NEAR(mib("rtx-4090"), 22.64 * 1024, 0.01);
+}
+
+TEST(FitMachinesTest, GiveVllmAShareOfTheCard) {
+  constexpr double kGiB = 1 << 30;
+  const auto gib = [](const char* name) {
+    return static_cast<double>(VllmBytes(ParseMemory(name))) / kGiB;
+  };
+  // Of what CUDA reports, without the margin of the other runtimes.
+  EXPECT_NEAR(gib("rtx-4090"), 0.92 * 23.64, 1e-6);
+  EXPECT_NEAR(gib("32GiB"), 0.92 * 32, 1e-6);
+  EXPECT_EQ(VllmBytes(ParseMemory("150B")), 138u);
+  EXPECT_THROW(VllmBytes(ParseMemory("macbook-16gb")), Error);
 }
 
 TEST(FitMachinesTest, TakesASizeAsItIs) {
