@@ -251,7 +251,7 @@ OrderedJson ExpertChart(const std::vector<ExpertSummary>& experts) {
   };
   OrderedJson list = OrderedJson::array();
   for (auto& [any, json] :
-       {metric("importance (damage at 3 bits x load, 1 is average)", "", 2,
+       {metric("importance (squared error at 3 bits, 1 is average)", "", 2,
                &ExpertSummary::importance),
         metric("simulated load (share of tokens)", "", 3, &ExpertSummary::load),
         metric("signal to noise at 3 bits", "dB", 1, &ExpertSummary::snr3),

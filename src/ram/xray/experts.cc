@@ -62,7 +62,10 @@ void Measure(const Subject& subject, ExpertSummary& expert) {
     weights += n;
     kurtosis += n * record.metrics.excess_kurtosis.value_or(0);
   }
-  if (measured && noise > 0) expert.snr3 = 10 * std::log10(squares / noise);
+  if (measured && noise > 0) {
+    expert.snr3 = 10 * std::log10(squares / noise);
+    expert.importance = noise;  // until Weigh
+  }
   if (shaped) expert.kurtosis = kurtosis / weights;
 }
 
@@ -80,20 +83,16 @@ void AddLoads(const Subject& subject, std::vector<ExpertSummary>& experts) {
   }
 }
 
+// From sums to multiples of the mean.
 void Weigh(std::vector<ExpertSummary>& experts) {
   double sum = 0, count = 0;
-  const auto damage = [](const ExpertSummary& expert) {
-    return std::pow(10.0, -*expert.snr3 / 10) * *expert.load;
-  };
   for (const ExpertSummary& expert : experts) {
-    if (!expert.snr3 || !expert.load) continue;
-    sum += damage(expert);
+    if (!expert.importance) continue;
+    sum += *expert.importance;
     count += 1;
   }
-  if (!(sum > 0)) return;
   for (ExpertSummary& expert : experts) {
-    if (!expert.snr3 || !expert.load) continue;
-    expert.importance = damage(expert) * count / sum;
+    if (expert.importance) *expert.importance *= count / sum;
   }
 }
 
@@ -120,6 +119,7 @@ std::vector<ExpertSummary> SummarizeExperts(const Subject& subject) {
     Measure(subject, expert);
     experts.push_back(std::move(expert));
   }
+  Weigh(experts);
   if (!subject.facts) return experts;
   for (size_t begin = 0; begin < experts.size();) {
     size_t end = begin;
@@ -130,7 +130,6 @@ std::vector<ExpertSummary> SummarizeExperts(const Subject& subject) {
     begin = end;
   }
   AddLoads(subject, experts);
-  Weigh(experts);
   return experts;
 }
 

@@ -22,8 +22,9 @@ struct ExpertSummary {
   // sketches, the lowest of the matrices; and its number.
   std::optional<double> similarity;
   int most_similar = -1;
-  // Expected damage at 3 bits: share of noise x load, over the mean of the
-  // model: 1 is average. nullopt without either.
+  // Squared error that 3 bits leave in its weights, over the mean of the
+  // model's experts: 1 is average. How well it foretells what rounding an
+  // expert costs: docs/xray.md, Experts.
   std::optional<double> importance;
 };
 

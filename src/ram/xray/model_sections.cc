@@ -191,9 +191,10 @@ void Sections::Spectra() {
 void Sections::Experts() {
   if (examination_.experts.empty()) return;
   std::string html = Lead(
-      "Loads are simulated: tokens drawn from the embedding's statistics and "
-      "the norm before the router, not from text. Importance is the damage "
-      "that 3 bits do to an expert, weighed by its load.");
+      "Importance is the squared error that 3 bits leave in the weights of an "
+      "expert. Loads are simulated: tokens drawn from the embedding's "
+      "statistics and the norm before the router. In the one mixture that was "
+      "compared, real text chose other experts (docs/xray.md).");
   html += Chart("experts-map", "Layer and expert",
                 ExpertChart(examination_.experts));
   html += Table("experts-list", "The experts, the most critical first",

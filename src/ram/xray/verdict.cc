@@ -205,11 +205,13 @@ void AddExperts(const Subject& subject, const Verdict& verdict,
   Finding finding = Fact(
       "experts", Severity::kFact,
       fmt::format("The most critical expert is {} of layer {} ({:.1f} times "
-                  "the average damage at 3 bits, weighed by simulated load), "
-                  "the most robust one {} of layer {} ({:.2f} times).",
+                  "the average squared error at 3 bits), the most robust one "
+                  "{} of layer {} ({:.2f} times).",
                   critical->expert, critical->layer, *critical->importance,
                   robust->expert, robust->layer, *robust->importance),
-      "Loads are simulated from the weights, not counted on text.", "experts");
+      "In the one mixture where every expert was rounded alone, its rank "
+      "correlation with the damage was 0.73 (docs/xray.md).",
+      "experts");
   finding.hits.push_back({static_cast<int64_t>(critical->matrices[0]),
                           *critical->importance, "most critical expert"});
   out.push_back(std::move(finding));

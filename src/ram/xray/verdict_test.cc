@@ -83,6 +83,25 @@ TEST(ExpertsTest, ImportanceAveragesOne) {
   EXPECT_NEAR(sum / 64, 1, 1e-9);
 }
 
+TEST(ExpertsTest, AnExpertOfTwiceTheWeightsHasFourTimesTheImportance) {
+  PlantedModel model = PlantedModel::Mixture(0.2);
+  const auto importance = [&] {
+    const TemporaryDirectory directory;
+    const Subject subject = AnalyzedSubject(model.Write(directory));
+    const auto experts = SummarizeExperts(subject);
+    return *experts[20].importance / *experts[40].importance;
+  };
+  const double before = importance();
+  for (const char* role : {"gate_proj", "up_proj", "down_proj"}) {
+    for (float& value :
+         model.At(fmt::format("model.layers.1.mlp.experts.4.{}.weight", role))
+             .values) {
+      value *= 2;  // exact in BF16
+    }
+  }
+  EXPECT_NEAR(importance() / before, 4, 1e-6);
+}
+
 // Unrelated experts: estimates of cosines deviate by about 1/8.
 TEST(ExpertsTest, UnrelatedExpertsAreUnlike) {
   for (const ExpertSummary& expert : SummarizeExperts(Mixture())) {
