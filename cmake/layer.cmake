@@ -20,8 +20,12 @@ function(ram_layer name)
   foreach(source IN LISTS sources tests)
     file(STRINGS ${source} kernel REGEX "hwy/foreach_target.h|<Eigen/")
     if(kernel)
+      set(options ${RAM_KERNEL_OPTIONS})
+      if(source IN_LIST tests)
+        list(PREPEND options -O2)  # instead of RAM_TEST_OPTIONS
+      endif()
       set_source_files_properties(${source} PROPERTIES
-        COMPILE_OPTIONS "${RAM_KERNEL_OPTIONS}" SKIP_PRECOMPILE_HEADERS ON)
+        COMPILE_OPTIONS "${options}" SKIP_PRECOMPILE_HEADERS ON)
     endif()
   endforeach()
   add_library(ram_${name} STATIC ${sources})
