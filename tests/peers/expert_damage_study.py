@@ -241,7 +241,7 @@ def predictors(ram, real, source, weights, folder):
     table = of_weights(ram, source, weights, shape, folder)
     noise, load = table["noise"], table["simulated load"]
     table["noise x simulated load"] = noise * load
-    table["today's importance"] = table["noise / norm, 3 bits"] * load
+    table["relative noise x simulated load"] = table["noise / norm, 3 bits"] * load
     random = np.random.default_rng(1)
     size = OTHER_WINDOWS, WINDOW
     tokens = {
