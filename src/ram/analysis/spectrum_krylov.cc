@@ -152,6 +152,16 @@ double LongestColumn(const float* block, size_t rows) {
   return std::sqrt(*std::max_element(norms2, norms2 + kTile));
 }
 
+// The rows that were packed, as they lie there.
+RowReader RowsOf(const ColumnBlocks<float>& packed, uint64_t cols) {
+  return [&packed, cols](uint64_t row, std::span<float> out) {
+    for (uint64_t col = 0; col < cols; col += kTile) {
+      const float* const in = packed.Block(col / kTile) + row * kTile;
+      std::copy_n(in, std::min<uint64_t>(kTile, cols - col), &out[col]);
+    }
+  };
+}
+
 }  // namespace
 
 BlockOperator GramOperator(const TiledGram& gram, int threads) {
@@ -176,7 +186,8 @@ BlockOperator GramOperator(const TiledGram& gram, int threads) {
 BlockOperator WeightsOperator(const RowReader& read, uint64_t rows,
                               uint64_t cols, float scale, int threads) {
   // A chunk of rows is packed both ways, so that it can be multiplied from
-  // either side: `by_column` is the chunk, `by_row` its transpose.
+  // either side: `by_column` is the chunk, `by_row` its transpose. A matrix of
+  // one chunk is read once and stays.
   const uint64_t padded_cols = RoundUp(cols, kTile);
   const uint64_t step = std::min<uint64_t>(
       rows,
@@ -184,14 +195,18 @@ BlockOperator WeightsOperator(const RowReader& read, uint64_t rows,
   struct Buffers {
     ColumnBlocks<float> by_column, by_row;
     AlignedArray<float> product;  // W' x or (part of) W x
+    bool packed = false;          // all of it
   };
   const bool tall = cols <= rows;
   auto buffers = std::make_shared<Buffers>(Buffers{
       ColumnBlocks<float>(step, cols), ColumnBlocks<float>(cols, step),
-      ZeroArray<float>((tall ? RoundUp(step, kTile) : padded_cols) * kTile)});
+      ZeroArray<float>((tall ? RoundUp(step, kTile) : padded_cols) * kTile),
+      false});
   return [=](const float* x, float* y) {
     Buffers& b = *buffers;
     float* product = b.product.get();
+    const RowReader packed = RowsOf(b.by_column, cols);
+    const bool one_chunk = step >= rows;
     // out[width, kTile] += a' in, by tiles of rows of out.
     const auto multiply = [&](const ColumnBlocks<float>& a, size_t blocks,
                               const float* in, float* out) {
@@ -207,12 +222,16 @@ BlockOperator WeightsOperator(const RowReader& read, uint64_t rows,
     }
     for (uint64_t row = 0; row < rows; row += step) {
       const uint64_t n = std::min(step, rows - row);
-      PackRows(read, row, n, cols, scale, b.by_column, threads);
+      if (!b.packed) {
+        PackRows(read, row, n, cols, scale, b.by_column, threads);
+        if (tall || one_chunk) {
+          PackTransposed(packed, 0, n, cols, 0, cols, 1.0f, b.by_row, threads);
+        }
+      }
       if (!tall) {
         multiply(b.by_column, b.by_column.blocks(), x + row * kTile, product);
         continue;
       }
-      PackTransposed(read, row, n, cols, 0, cols, scale, b.by_row, threads);
       const size_t blocks = CeilDiv(n, kTile);
       std::memset(product, 0, blocks * kTileElements * sizeof(float));
       multiply(b.by_row, blocks, x, product);
@@ -220,11 +239,14 @@ BlockOperator WeightsOperator(const RowReader& read, uint64_t rows,
     }
     for (uint64_t row = 0; !tall && row < rows; row += step) {
       const uint64_t n = std::min(step, rows - row);
-      PackTransposed(read, row, n, cols, 0, cols, scale, b.by_row, threads);
+      if (!one_chunk) {
+        PackTransposed(read, row, n, cols, 0, cols, scale, b.by_row, threads);
+      }
       const size_t blocks = CeilDiv(n, kTile);
       std::memset(y + row * kTile, 0, blocks * kTileElements * sizeof(float));
       multiply(b.by_row, blocks, product, y + row * kTile);
     }
+    b.packed = one_chunk;
   };
 }
 

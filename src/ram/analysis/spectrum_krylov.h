@@ -22,7 +22,8 @@ using BlockOperator = std::function<void(const float* x, float* y)>;
 BlockOperator GramOperator(const TiledGram& gram, int threads);
 
 // A = the Gram matrix of scale * W over its smaller side, which is never
-// formed: reads all of W in every application. Memory: 8 Mi floats, and kTile
+// formed: reads all of W in every application (twice where cols > rows), once
+// for all where it has up to 4 Mi weights. Memory: 8 Mi floats, and kTile
 // floats per row or column of the larger side.
 BlockOperator WeightsOperator(const RowReader& read, uint64_t rows,
                               uint64_t cols, float scale, int threads);

@@ -11,6 +11,7 @@
 #include "ram/xray/compare_grid.h"
 #include "ram/xray/compare_rank.h"
 #include "ram/xray/compare_sums.h"
+#include "ram/xray/compare_verdict.h"
 
 namespace ram {
 namespace {
@@ -202,6 +203,24 @@ TEST(KindOfAlignmentTest, SaysNothingOfSmallWeakOrMixedChanges) {
   EXPECT_EQ(kind(0.1, 0.3, 0.03), AlignmentKind::kUndecided);
   EXPECT_EQ(kind(0.4, 3, 0.03), AlignmentKind::kUndecided);
   EXPECT_EQ(kind(0.9, 0.1, 0.3), AlignmentKind::kUndecided);
+}
+
+TEST(BlocksToMeasureTest, StopsWhereMoreCouldNotMakeItLowRank) {
+  MatrixChange change;
+  change.sums.change_squares = 192;
+  LeadingValues leading;
+  EXPECT_EQ(BlocksToMeasure(change, leading, 0), 2);
+  // Half of the squares.
+  leading.squares.assign(96, 1.0);
+  change.rows = 256;
+  change.cols = 512;
+  EXPECT_EQ(BlocksToMeasure(change, leading, 2), 0);
+  change.rows = 1024;
+  EXPECT_EQ(BlocksToMeasure(change, leading, 2), 6);
+  EXPECT_EQ(BlocksToMeasure(change, leading, 6), 0);
+  // A tenth.
+  change.sums.change_squares = 960;
+  EXPECT_EQ(BlocksToMeasure(change, leading, 2), 0);
 }
 
 TEST(MeasureLeadingTest, SeesNoRankInNoise) {

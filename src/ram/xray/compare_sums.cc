@@ -10,7 +10,7 @@ namespace ram {
 namespace {
 
 constexpr size_t kLanes = 16;
-constexpr size_t kBlock = 128;  // weights summed in float
+constexpr size_t kBlock = 512;  // weights summed in float
 constexpr uint32_t kExponent = 0x7f800000u;
 
 using Sums = std::array<float, kLanes>;

@@ -32,7 +32,7 @@ struct PairSums {
 
 // `base` and `tuned` are whole rows of `cols`; `mantissa_bits` is 7 for BF16,
 // 10 for F16, 23 for F32. Sums are over 16 interleaved lanes, in double
-// precision beyond 128 weights: the same for any thread count.
+// precision beyond 512 weights: the same for any thread count.
 PairSums SumPair(std::span<const float> base, std::span<const float> tuned,
                  uint64_t cols, int mantissa_bits);
 

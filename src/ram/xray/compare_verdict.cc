@@ -102,7 +102,8 @@ int BlocksToMeasure(const MatrixChange& change, const LeadingValues& leading,
   if (blocks == 0) return kFirstBlocks;
   if (blocks >= kMoreBlocks || IsLowRank(change, leading)) return 0;
   const uint64_t side = std::min(change.rows, change.cols);
-  if (leading.squares.size() >= side) return 0;
+  // More could not make it low rank, which ends at a quarter.
+  if (leading.squares.size() * 4 > side) return 0;
   const double held = change.sums.change_squares -
                       Rest(change, leading, leading.squares.size());
   return held >= kWorthMore * change.sums.change_squares ? kMoreBlocks : 0;
