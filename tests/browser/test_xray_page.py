@@ -148,19 +148,42 @@ def test_tables_sort_and_filter(watch, demo_page):
     ]
 
 
+class WorkOfThePage:
+    """Seconds that the page's thread has worked, by its own clock: other
+    programs on the machine do not count."""
+
+    def __init__(self, page):
+        self.session = page.context.new_cdp_session(page)
+        self.session.send(
+            "Performance.enable", {"timeDomain": "threadTicks"}
+        )
+
+    def seconds(self):
+        metrics = self.session.send("Performance.getMetrics")["metrics"]
+        return next(
+            each["value"] for each in metrics if each["name"] == "TaskDuration"
+        )
+
+
 def test_twenty_thousand_matrices_open_at_once_and_scroll(watch, big_page):
     assert big_page.stat().st_size < 5_000_000
-    start = time.monotonic()
     seen = watch(big_page)
-    seen.page.wait_for_selector("section#words li")
-    assert time.monotonic() - start < 2
     page = seen.page
+    work = WorkOfThePage(page)
+    before = work.seconds()
+    start = time.monotonic()
+    page.reload()
+    page.wait_for_selector("section#words li")
+    opened, waited = work.seconds() - before, time.monotonic() - start
+    print(f"opened in {waited:.2f} s, {opened:.2f} s of work")
+    assert 0.01 < opened < 2
     page.locator("[data-table=matrices-list]").scroll_into_view_if_needed()
     page.wait_for_selector("[data-table=matrices-list] tbody tr")
     assert "20,230 of 20,230 rows" in page.inner_text(
         "[data-table=matrices-list] .controls"
     )
-    frames = page.evaluate(
+    before = work.seconds()
+    median, rows = page.evaluate(
         """async () => {
       const scroll = document.querySelector(
         "[data-table=matrices-list] .scroll");
@@ -177,8 +200,10 @@ def test_twenty_thousand_matrices_open_at_once_and_scroll(watch, big_page):
         document.querySelectorAll("[data-table=matrices-list] tr").length];
     }"""
     )
-    assert frames[0] < 34  # milliseconds: 30 frames a second
-    assert frames[1] < 80
+    frame = 1000 * (work.seconds() - before) / 90
+    print(f"a frame: {median:.0f} ms, {frame:.1f} ms of work")
+    assert 0.1 < frame < 34  # milliseconds: 30 frames a second
+    assert rows < 80
     last = column(page, "matrices-list", 1)[-1]
     assert last.startswith("model.") or last == "lm_head.weight"
 
