@@ -35,6 +35,7 @@ set(RAM_SIMD_TARGETS all CACHE STRING "all, few or static")
 set(RAM_KERNEL_OPTIONS "" CACHE STRING "Compile options for kernels alone")
 # Tests run once and are compiled often.
 set(RAM_TEST_OPTIONS "-O0" CACHE STRING "Compile options for tests alone")
+set(RAM_TEST_TIMEOUT 300 CACHE STRING "Seconds that one test may take")
 # Hides a missing include, so it is off in what users build.
 option(RAM_PRECOMPILE "Precompile the headers that cost most" OFF)
 if(RAM_SIMD_TARGETS STREQUAL "few")

@@ -66,7 +66,7 @@ function(ram_layer name)
       endif()
     endforeach()
     gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60
-      PROPERTIES TIMEOUT 300)
+      PROPERTIES TIMEOUT ${RAM_TEST_TIMEOUT})
   endif()
 endfunction()
 
