@@ -84,6 +84,33 @@ TEST_F(XrayCommandTest, PutsModelsSideBySide) {
   EXPECT_THAT(plan.err, HasSubstr("a plan belongs to one model"));
 }
 
+TEST_F(XrayCommandTest, TakesTheReportOfItsModelAndNoOther) {
+  Json original = {{"path", "some/model"},
+                   {"bytes", 607'488},
+                   {"bpw", 16},
+                   {"ppl", 20.0},
+                   {"weights", 303'744}};
+  Json small = original;
+  small.update({{"path", "some/small"}, {"ppl", 21.0}});
+  Json report = {{"version", 1},
+                 {"protocol", {{"task", "perplexity"}, {"data", "a/b/text"}}},
+                 {"models", {original, small}},
+                 {"warnings", Json::array()},
+                 {"agreement", Json::array()}};
+  directory_.Write("report.json", report.dump());
+  const Outcome good = Ram("xray model --evaluation report.json -o page.html");
+  EXPECT_EQ(good.code, 0) << good.err;
+  const std::string page = ReadTextFile(directory_ / "page.html");
+  const std::string words = page.substr(0, page.find("<section id=\"anomal"));
+  EXPECT_THAT(words, HasSubstr("perplexity 21.000 against 20.000"));
+  for (Json& model : report["models"]) model["weights"] = 99;
+  directory_.Write("other.json", report.dump());
+  const Outcome other = Ram("xray model --evaluation other.json");
+  EXPECT_EQ(other.code, 3);
+  EXPECT_THAT(other.err, HasSubstr("found some/model with 99 weights, expected "
+                                   "about the 303744 of model"));
+}
+
 TEST_F(XrayCommandTest, RefusesWhatItCannotRead) {
   EXPECT_EQ(Ram("xray").code, 2);
   EXPECT_EQ(Ram("xray nothing").code, 5);
