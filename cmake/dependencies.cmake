@@ -36,8 +36,6 @@ set(RAM_KERNEL_OPTIONS "" CACHE STRING "Compile options for kernels alone")
 # Tests run once and are compiled often.
 set(RAM_TEST_OPTIONS "-O0" CACHE STRING "Compile options for tests alone")
 set(RAM_TEST_TIMEOUT 300 CACHE STRING "Seconds that one test may take")
-# Hides a missing include, so it is off in what users build.
-option(RAM_PRECOMPILE "Precompile the headers that cost most" OFF)
 if(RAM_SIMD_TARGETS STREQUAL "few")
   add_compile_definitions(
     "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4|HWY_AVX3|HWY_AVX3_DL)")

@@ -8,5 +8,6 @@ function(ram_embed layer function file)
             "-DOUT=${out}" -P ${CMAKE_SOURCE_DIR}/cmake/embed_file.cmake
     DEPENDS ${file} ${CMAKE_SOURCE_DIR}/cmake/embed_file.cmake
     COMMENT "Embedding ${file}" VERBATIM)
+  set_source_files_properties(${out} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
   target_sources(ram_${layer} PRIVATE ${out})
 endfunction()

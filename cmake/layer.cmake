@@ -25,11 +25,10 @@ function(ram_layer name)
         list(PREPEND options -O2)  # instead of RAM_TEST_OPTIONS
       endif()
       set_source_files_properties(${source} PROPERTIES
-        COMPILE_OPTIONS "${options}" SKIP_PRECOMPILE_HEADERS ON)
+        COMPILE_OPTIONS "${options}" SKIP_UNITY_BUILD_INCLUSION ON)
     endif()
   endforeach()
   add_library(ram_${name} STATIC ${sources})
-  ram_precompile(ram_${name})
   target_include_directories(ram_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(ram_${name} PRIVATE ram_warnings)
   target_link_libraries(ram_${name} PUBLIC ${ARG_LIBRARIES})
@@ -56,26 +55,10 @@ function(ram_layer name)
     target_link_libraries(${name}_test PRIVATE ram_${name} ram_warnings
       ${ARG_PRIVATE_LIBRARIES} GTest::gmock GTest::gtest_main)
     target_compile_options(${name}_test PRIVATE ${RAM_TEST_OPTIONS})
-    ram_precompile(${name}_test <gmock/gmock.h> <gtest/gtest.h>)
-    # Only where it is used, so that a compiler cache serves other checkouts.
-    foreach(test IN LISTS tests)
-      file(STRINGS ${test} uses_source_dir REGEX "RAM_SOURCE_DIR")
-      if(uses_source_dir)
-        set_source_files_properties(${test} PROPERTIES
-          COMPILE_DEFINITIONS RAM_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-      endif()
-    endforeach()
+    target_compile_definitions(${name}_test PRIVATE
+      RAM_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     gtest_discover_tests(${name}_test DISCOVERY_TIMEOUT 60
       PROPERTIES TIMEOUT ${RAM_TEST_TIMEOUT})
-  endif()
-endfunction()
-
-# The headers that cost most, read once for TARGET; more may follow.
-function(ram_precompile target)
-  if(RAM_PRECOMPILE)
-    target_precompile_headers(${target} PRIVATE <fmt/format.h>
-      <nlohmann/json.hpp> <algorithm> <filesystem> <functional> <map>
-      <optional> <string> <vector> ${ARGN})
   endif()
 endfunction()
 

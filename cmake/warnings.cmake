@@ -14,3 +14,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_FLAGS MATCHES
    "-fsanitize")
   target_compile_options(ram_warnings INTERFACE -Wno-maybe-uninitialized)
 endif()
+# GCC takes what a unity build includes for headers.
+if(CMAKE_UNITY_BUILD AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(ram_warnings INTERFACE -Wno-subobject-linkage)
+endif()

@@ -20,11 +20,6 @@ AllocateOptions Sized(uint64_t bytes) {
   return options;
 }
 
-Plan MakePlan(const Manifest& manifest, const AllocateOptions& options,
-              const char* target = "mlx") {
-  return Allocate(manifest, FindTarget(target), options);
-}
-
 double PlannedLoss(const Plan& plan) {
   double loss = 0;
   for (const PlannedUnit& unit : plan.units) loss += *unit.score;

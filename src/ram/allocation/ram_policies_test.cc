@@ -19,11 +19,6 @@ AllocateOptions With(Policy policy) {
   return options;
 }
 
-Plan MakePlan(const Manifest& manifest, const AllocateOptions& options,
-              const char* target = "mlx") {
-  return Allocate(manifest, FindTarget(target), options);
-}
-
 const PlannedUnit& UnitNamed(const Plan& plan, std::string_view name) {
   for (const PlannedUnit& unit : plan.units) {
     if (unit.unit == name) return unit;

@@ -5,8 +5,10 @@
 #include <functional>
 #include <string>
 
+#include "ram/allocation/allocate.h"
 #include "ram/analysis/manifest.h"
 #include "ram/checkpoint/expected_tensors.h"
+#include "ram/target/target.h"
 
 namespace ram {
 
@@ -70,6 +72,11 @@ inline Manifest TestManifest(
     manifest.matrices.push_back(std::move(record));
   }
   return manifest;
+}
+
+inline Plan MakePlan(const Manifest& manifest, const AllocateOptions& options,
+                     const char* target = "mlx") {
+  return Allocate(manifest, FindTarget(target), options);
 }
 
 }  // namespace ram

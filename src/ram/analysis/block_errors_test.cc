@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t kCols = 512;
 
-std::vector<float> Weights(uint64_t rows, uint64_t cols) {
+std::vector<float> RandomWeights(uint64_t rows, uint64_t cols) {
   const CounterRandom random(7, "block errors");
   std::vector<float> weights(rows * cols);
   for (size_t i = 0; i < weights.size(); ++i) {
@@ -29,7 +29,7 @@ size_t PlaceOf(GgmlType type) {
 }
 
 TEST(BlockErrorsTest, AreThoseOfTheDecodedBlocks) {
-  const auto weights = Weights(4, kCols);
+  const auto weights = RandomWeights(4, kCols);
   std::vector<std::byte> buffer;
   BlockErrors errors;
   MeasureBlockErrors(weights, kCols, true, true, buffer, errors);
@@ -50,7 +50,7 @@ TEST(BlockErrorsTest, AreThoseOfTheDecodedBlocks) {
 }
 
 TEST(BlockErrorsTest, LeaveOutTypesThatOthersBeatAtTheirBytes) {
-  const auto weights = Weights(2, kCols);
+  const auto weights = RandomWeights(2, kCols);
   std::vector<std::byte> buffer;
   BlockErrors errors;
   MeasureBlockErrors(weights, kCols, true, false, buffer, errors);
@@ -62,7 +62,7 @@ TEST(BlockErrorsTest, LeaveOutTypesThatOthersBeatAtTheirBytes) {
 
 // What IsWorthMeasuring claims, measured.
 TEST(BlockErrorsTest, TypesOf256BeatThoseOf32AtTheSameBytes) {
-  const auto weights = Weights(8, kCols);
+  const auto weights = RandomWeights(8, kCols);
   std::vector<std::byte> buffer;
   BlockErrors errors;
   MeasureBlockErrors(weights, kCols, false, true, buffer, errors);
@@ -80,7 +80,7 @@ TEST(BlockErrorsTest, TypesOf256BeatThoseOf32AtTheSameBytes) {
 }
 
 TEST(BlockErrorsTest, NarrowRowsHaveOnlyTheTypesOf32) {
-  const auto weights = Weights(2, 96);
+  const auto weights = RandomWeights(2, 96);
   std::vector<std::byte> buffer;
   BlockErrors errors;
   MeasureBlockErrors(weights, 96, true, false, buffer, errors);

@@ -8,16 +8,13 @@
 #include "ram/base/checked.h"
 #include "ram/base/error.h"
 #include "ram/base/file.h"
+#include "ram/tensor/shape_text.h"
 
 namespace ram {
 namespace {
 
 // No checkpoint is larger; keeps every later product of sizes within 64 bits.
 constexpr uint64_t kMaxTensorWeights = uint64_t{1} << 48;
-
-std::string ShapeText(const std::vector<uint64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
 
 void CheckShape(const std::vector<uint64_t>& shape, const std::string& name,
                 std::string_view source) {

@@ -11,7 +11,7 @@ namespace {
 
 using ::testing::HasSubstr;
 
-struct Keeper : ProfileSink {
+struct ProfilesAndLoads : ProfileSink {
   std::vector<MatrixProfile> profiles;
   std::vector<std::vector<float>> loads;
   void Add(const Matrix&, MatrixProfile profile) override {
@@ -22,7 +22,7 @@ struct Keeper : ProfileSink {
   }
 };
 
-AnalyzeOptions Quick() {
+AnalyzeOptions MetricsAlone() {
   AnalyzeOptions options;
   options.digests = false;
   options.search = false;
@@ -49,12 +49,12 @@ std::filesystem::path WriteMixture(const TemporaryDirectory& directory) {
 TEST(ProfileTest, IsReadBackAsItWasMeasured) {
   const TemporaryDirectory temporary;
   const Checkpoint checkpoint = Checkpoint::Open(WriteMixture(temporary));
-  Keeper measured, read;
-  Analyze(checkpoint, Quick(), &measured, NoProgress());
+  ProfilesAndLoads measured, read;
+  Analyze(checkpoint, MetricsAlone(), &measured, NoProgress());
   OutputDirectory directory(temporary / "out");
   {
-    ProfileWriter writer(checkpoint.model(), Quick(), directory);
-    Analyze(checkpoint, Quick(), &writer, NoProgress());
+    ProfileWriter writer(checkpoint.model(), MetricsAlone(), directory);
+    Analyze(checkpoint, MetricsAlone(), &writer, NoProgress());
   }
   ReadProfile(directory.path() / "profile.safetensors", checkpoint.model(),
               read);
@@ -77,11 +77,11 @@ TEST(ProfileTest, OfAnotherModelIsRefused) {
   const Checkpoint checkpoint = Checkpoint::Open(WriteMixture(temporary));
   OutputDirectory directory(temporary / "out");
   {
-    ProfileWriter writer(checkpoint.model(), Quick(), directory);
-    Analyze(checkpoint, Quick(), &writer, NoProgress());
+    ProfileWriter writer(checkpoint.model(), MetricsAlone(), directory);
+    Analyze(checkpoint, MetricsAlone(), &writer, NoProgress());
   }
   const auto path = directory.path() / "profile.safetensors";
-  Keeper keeper;
+  ProfilesAndLoads keeper;
   Model other = checkpoint.model();
   other.matrices[1].rows = 5;
   try {
@@ -99,8 +99,8 @@ TEST(ProfileTest, OfAnotherModelIsRefused) {
 TEST(ProfileTest, AnUnknownRouterHasNoLoad) {
   const TemporaryDirectory temporary;
   const Checkpoint checkpoint = Checkpoint::Open(WriteMixture(temporary));
-  Keeper keeper;
-  Analyze(checkpoint, Quick(), &keeper, NoProgress());
+  ProfilesAndLoads keeper;
+  Analyze(checkpoint, MetricsAlone(), &keeper, NoProgress());
   ASSERT_EQ(keeper.loads.size(), 1u);
   EXPECT_TRUE(keeper.loads[0].empty());
 }

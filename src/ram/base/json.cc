@@ -155,4 +155,9 @@ std::string StringField(const Json& object, const char* key,
   return *value;
 }
 
+std::string Excerpt(const Json& value, size_t most) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace)
+      .substr(0, most);
+}
+
 }  // namespace ram

@@ -39,4 +39,7 @@ std::optional<std::string> OptionalString(const Json& object, const char* key,
 std::optional<bool> OptionalBool(const Json& object, const char* key,
                                  std::string_view source);
 
+// The beginning of `value` as JSON, for messages.
+std::string Excerpt(const Json& value, size_t most = 80);
+
 }  // namespace ram

@@ -7,6 +7,7 @@
 #include "ram/base/checked.h"
 #include "ram/base/error.h"
 #include "ram/checkpoint/model_config.h"
+#include "ram/tensor/shape_text.h"
 
 namespace ram {
 namespace {
@@ -44,10 +45,6 @@ void CheckScale(const TensorInfo& weight, const TensorInfo& scale,
 }
 
 }  // namespace
-
-std::string ShapeText(const std::vector<uint64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
 
 BlockSize Fp8BlockSize(const Json& config, std::string_view source) {
   const Json* quantization = FindConfig(config, "quantization_config");

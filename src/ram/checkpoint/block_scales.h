@@ -30,7 +30,4 @@ BlockSize Fp8BlockSize(const Json& config, std::string_view source);
 void PairBlockScales(const TensorTable& table, std::string_view source,
                      Model& model);
 
-// "[2, 3]"
-std::string ShapeText(const std::vector<uint64_t>& shape);
-
 }  // namespace ram

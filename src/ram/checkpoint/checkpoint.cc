@@ -69,9 +69,9 @@ std::vector<std::string> FileNames(const fs::path& directory) {
 // "m-00002-of-00003.gguf": found by way of the first.
 bool IsLaterPart(std::string_view name) {
   constexpr std::string_view kFirst = "-00001-of-";
-  constexpr size_t kSuffix = std::string_view("-00001-of-00003.gguf").size();
-  if (name.size() < kSuffix) return false;
-  const std::string_view suffix = name.substr(name.size() - kSuffix);
+  constexpr size_t kLength = std::string_view("-00001-of-00003.gguf").size();
+  if (name.size() < kLength) return false;
+  const std::string_view suffix = name.substr(name.size() - kLength);
   return suffix[0] == '-' && suffix.substr(6, 4) == kFirst.substr(6) &&
          !suffix.starts_with(kFirst);
 }

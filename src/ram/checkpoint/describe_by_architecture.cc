@@ -7,6 +7,7 @@
 #include "ram/checkpoint/cut_matrices.h"
 #include "ram/checkpoint/describe_tensors.h"
 #include "ram/checkpoint/model_config.h"
+#include "ram/tensor/shape_text.h"
 
 namespace ram {
 namespace {

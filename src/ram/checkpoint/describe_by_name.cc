@@ -49,7 +49,7 @@ constexpr std::array<Pair, 31> kRoles = {{
     {"qkv_proj", "qkv_proj"},
 }};
 
-bool Contains(std::string_view text, std::string_view part) {
+bool HasPart(std::string_view text, std::string_view part) {
   return text.find(part) != text.npos;
 }
 
@@ -66,7 +66,7 @@ std::string GuessRole(std::string_view path) {
   if (leaf == "gate" || (leaf == "layer" && parent.ends_with("router"))) {
     return "router";
   }
-  const bool attention = Contains(parent, "attn") || Contains(parent, "attent");
+  const bool attention = HasPart(parent, "attn") || HasPart(parent, "attent");
   if (leaf == "c_proj" || leaf == "out_proj") {
     return attention ? "o_proj" : leaf == "c_proj" ? "down_proj" : "other";
   }
@@ -74,22 +74,22 @@ std::string GuessRole(std::string_view path) {
     if (name != leaf) continue;
     const bool feed_forward =
         role == "gate_proj" || role == "up_proj" || role == "down_proj";
-    const bool shared = feed_forward && Contains(parent, "shared_expert");
+    const bool shared = feed_forward && HasPart(parent, "shared_expert");
     return shared ? fmt::format("shared_{}", role) : std::string(role);
   }
   return "other";
 }
 
 bool IsPosition(std::string_view name) {
-  return Contains(name, "position") || Contains(name, "pos_embed") ||
-         Contains(name, "wpe.");
+  return HasPart(name, "position") || HasPart(name, "pos_embed") ||
+         HasPart(name, "wpe.");
 }
 
 // "x.experts.gate_proj", "x.switch_mlp.gate_proj.weight" ->
 // "x.experts.3.gate_proj.weight"
 std::string ExpertName(std::string_view name, uint64_t expert) {
   std::string_view word = "experts";
-  if (!Contains(name, word)) word = "switch_mlp";
+  if (!HasPart(name, word)) word = "switch_mlp";
   const size_t at = name.find(word);
   std::string full = fmt::format("{}experts.{}{}", name.substr(0, at), expert,
                                  name.substr(at + word.size()));
@@ -136,7 +136,7 @@ void DescribeByShape(const TensorName& name, std::string_view role,
   if (!IsWeightDType(info.dtype) || (IsPosition(info.name) && !codes)) return;
   const auto wide = [&](size_t i) { return codes || info.shape[i] > 1; };
   const bool experts =
-      Contains(info.name, "experts") || Contains(info.name, "switch_mlp");
+      HasPart(info.name, "experts") || HasPart(info.name, "switch_mlp");
   if (info.shape.size() == 3 && experts && wide(1) && wide(2) &&
       info.shape[0] <= kMaxExperts) {
     AddStack(name, role, tensor, model);

@@ -7,6 +7,7 @@
 #include "ram/checkpoint/model_config.h"
 #include "ram/checkpoint/packed_ints.h"
 #include "ram/checkpoint/stored_codes.h"
+#include "ram/tensor/shape_text.h"
 
 namespace ram {
 namespace {
@@ -38,11 +39,6 @@ TensorTable CheckTensors(const std::vector<TensorInfo>& tensors,
     }
   }
   return table;
-}
-
-std::string TextOf(const Json& config, const char* key) {
-  if (!config.is_object() || !config.contains(key)) return {};
-  return config[key].is_string() ? config[key].get<std::string>() : "";
 }
 
 std::string FirstClass(const Json& config) {

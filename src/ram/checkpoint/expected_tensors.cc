@@ -12,14 +12,14 @@ namespace {
 
 constexpr std::string_view kSource = "model";
 
-std::string TextOf(const Json& config, const char* key) {
+std::string ConfigText(const Json& config, const char* key) {
   const Json* value = FindConfig(config, key);
   return value && value->is_string() ? value->get<std::string>() : "";
 }
 
 DType StoredType(const Json& config) {
-  std::string name = TextOf(config, "torch_dtype");
-  if (name.empty()) name = TextOf(config, "dtype");
+  std::string name = ConfigText(config, "torch_dtype");
+  if (name.empty()) name = ConfigText(config, "dtype");
   if (name.empty() || name == "bfloat16") return DType::kBF16;
   if (name == "float16") return DType::kF16;
   if (name == "float32") return DType::kF32;
@@ -71,7 +71,7 @@ class Lister {
 }  // namespace
 
 std::vector<TensorInfo> ExpectedTensors(const Json& config) {
-  const std::string type = TextOf(config, "model_type");
+  const std::string type = ConfigText(config, "model_type");
   const Architecture* architecture = FindArchitecture(type, "");
   if (!architecture) {
     Fail(ErrorKind::kUnsupported,

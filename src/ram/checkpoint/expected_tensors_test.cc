@@ -24,7 +24,7 @@ std::string SharedConfig(const std::string& name) {
   return {};
 }
 
-uint64_t Weights(const std::vector<TensorInfo>& tensors) {
+uint64_t CountWeights(const std::vector<TensorInfo>& tensors) {
   uint64_t count = 0;
   for (const TensorInfo& tensor : tensors) count += tensor.elements();
   return count;
@@ -36,7 +36,7 @@ void ExpectCounts(const std::string& name, size_t tensors, uint64_t weights) {
   const Json config = ReadJsonFile(path);
   const auto expected = ExpectedTensors(config);
   EXPECT_EQ(expected.size(), tensors);
-  EXPECT_EQ(Weights(expected), weights);
+  EXPECT_EQ(CountWeights(expected), weights);
   const Model model = DescribeModel(config, expected, "model");
   EXPECT_TRUE(model.known);
   EXPECT_EQ(model.weights(), weights);
@@ -68,7 +68,8 @@ TEST(ExpectedTensorsTest, NamesThoseOfAPrunedQwen35Moe) {
   for (const TensorInfo& tensor : expected) names.insert(tensor.name);
   EXPECT_EQ(names, published);
   EXPECT_EQ(expected.size(), 22'213u);
-  EXPECT_EQ(Weights(expected), AsUint64(index["metadata"]["total_parameters"]));
+  EXPECT_EQ(CountWeights(expected),
+            AsUint64(index["metadata"]["total_parameters"]));
 }
 
 }  // namespace

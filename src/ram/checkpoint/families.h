@@ -3,6 +3,7 @@
 
 #include <array>
 #include <initializer_list>
+#include <string_view>
 #include <vector>
 
 #include "ram/checkpoint/architecture.h"
@@ -14,6 +15,11 @@ std::vector<Architecture> MixtureFamilies();  // many experts, usual attention
 std::vector<Architecture> LatentFamilies();   // multi-head latent attention
 
 using Patterns = std::vector<TensorPattern>;
+
+// What feeds attention and the feed-forward block in most families.
+inline constexpr std::string_view kInput = "input_layernorm.weight";
+inline constexpr std::string_view kPostAttention =
+    "post_attention_layernorm.weight";
 
 // Shared pieces. All concatenate with Join.
 Patterns Join(std::initializer_list<Patterns> parts);

@@ -5,8 +5,6 @@
 namespace ram {
 namespace {
 
-constexpr std::string_view kPostAttention = "post_attention_layernorm.weight";
-
 Architecture Llama() {
   Architecture family;
   family.family = "Llama";

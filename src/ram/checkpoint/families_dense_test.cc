@@ -25,10 +25,6 @@ std::vector<TensorInfo> Around(const std::string& prefix = "model.") {
           Tensor(prefix + "norm.weight", {8})};
 }
 
-void Append(std::vector<TensorInfo>& all, std::vector<TensorInfo> more) {
-  for (TensorInfo& tensor : more) all.push_back(std::move(tensor));
-}
-
 std::vector<TensorInfo> Attention(const std::string& layer) {
   return {Tensor(layer + "input_layernorm.weight", {8}),
           Tensor(layer + "self_attn.q_proj.weight", {8, 8}),

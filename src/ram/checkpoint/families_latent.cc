@@ -5,9 +5,6 @@
 namespace ram {
 namespace {
 
-constexpr std::string_view kInput = "input_layernorm.weight";
-constexpr std::string_view kPostAttention = "post_attention_layernorm.weight";
-
 Patterns LatentAttention() {
   constexpr std::string_view kQ =
       "num_attention_heads * qk_nope_head_dim + "

@@ -5,9 +5,6 @@
 namespace ram {
 namespace {
 
-constexpr std::string_view kPostAttention = "post_attention_layernorm.weight";
-constexpr std::string_view kInput = "input_layernorm.weight";
-
 Architecture Qwen3Moe() {
   Architecture family;
   family.family = "Qwen3-MoE";

@@ -8,19 +8,15 @@
 namespace ram {
 namespace {
 
-void Append(std::vector<TensorInfo>& all, std::vector<TensorInfo> more) {
-  for (TensorInfo& tensor : more) all.push_back(std::move(tensor));
-}
-
 // hidden 8, vocabulary 16.
-std::vector<TensorInfo> Around(const std::string& prefix) {
+std::vector<TensorInfo> AroundMixture(const std::string& prefix) {
   return {Tensor(prefix + "embed_tokens.weight", {16, 8}),
           Tensor(prefix + "norm.weight", {8}),
           Tensor("lm_head.weight", {16, 8})};
 }
 
 // 4 heads of 2, 2 kv heads.
-std::vector<TensorInfo> Attention(const std::string& layer) {
+std::vector<TensorInfo> MixtureAttention(const std::string& layer) {
   return {Tensor(layer + "input_layernorm.weight", {8}),
           Tensor(layer + "post_attention_layernorm.weight", {8}),
           Tensor(layer + "self_attn.q_proj.weight", {8, 8}),
@@ -68,8 +64,8 @@ constexpr const char* kQwen3Moe = R"({
   "vocab_size": 16, "tie_word_embeddings": false})";
 
 TEST(Qwen3MoeTest, NamesRouterAndExperts) {
-  auto tensors = Around("model.");
-  Append(tensors, Attention("model.layers.0."));
+  auto tensors = AroundMixture("model.");
+  Append(tensors, MixtureAttention("model.layers.0."));
   Append(tensors, QkNorm("model.layers.0."));
   Append(tensors, Experts("model.layers.0.mlp."));
   const Model model = DescribeModel(Config(kQwen3Moe), tensors, "m");
@@ -86,8 +82,8 @@ model.layers.0.mlp.experts.1.down_proj.weight down_proj layer=0 expert=1 [8, 6]
 }
 
 TEST(Qwen3MoeTest, CutsPackedExpertsIntoTheSameMatrices) {
-  auto tensors = Around("model.");
-  Append(tensors, Attention("model.layers.0."));
+  auto tensors = AroundMixture("model.");
+  Append(tensors, MixtureAttention("model.layers.0."));
   Append(tensors, QkNorm("model.layers.0."));
   Append(tensors, PackedExperts("model.layers.0.mlp."));
   const Model model = DescribeModel(Config(kQwen3Moe), tensors, "m");
@@ -114,8 +110,8 @@ TEST(MixtralTest, TranslatesNumberedProjections) {
       "num_attention_heads": 4, "num_key_value_heads": 2,
       "intermediate_size": 6, "num_local_experts": 1, "vocab_size": 16,
       "tie_word_embeddings": false})");
-  auto tensors = Around("model.");
-  Append(tensors, Attention("model.layers.0."));
+  auto tensors = AroundMixture("model.");
+  Append(tensors, MixtureAttention("model.layers.0."));
   const std::string block = "model.layers.0.block_sparse_moe.";
   Append(tensors, {Tensor(block + "gate.weight", {1, 8}),
                    Tensor(block + "experts.0.w1.weight", {6, 8}),
@@ -132,7 +128,7 @@ model.layers.0.block_sparse_moe.experts.0.up_proj.weight up_proj layer=0 expert=
 // Layer 0 linear attention, layer 1 full attention, one extra layer.
 std::vector<TensorInfo> Qwen35Tensors() {
   const std::string text = "model.language_model.";
-  auto tensors = Around(text);
+  auto tensors = AroundMixture(text);
   const std::string linear = text + "layers.0.linear_attn.";
   Append(tensors,
          {Tensor(text + "layers.0.input_layernorm.weight", {8}),
@@ -147,7 +143,7 @@ std::vector<TensorInfo> Qwen35Tensors() {
           Tensor(linear + "out_proj.weight", {8, 8})});
   for (const std::string& layer :
        {text + "layers.1.", std::string("mtp.layers.0.")}) {
-    auto attention = Attention(layer);
+    auto attention = MixtureAttention(layer);
     attention[2].shape = {16, 8};  // the query with its gate
     Append(tensors, attention);
     Append(tensors, QkNorm(layer));
@@ -234,9 +230,9 @@ TEST(Glm4MoeTest, ReplacesTheFirstLayersByDenseOnes) {
       "n_routed_experts": 2, "n_shared_experts": 2, "vocab_size": 16,
       "first_k_dense_replace": 1, "attention_bias": false,
       "num_nextn_predict_layers": 1, "tie_word_embeddings": false})");
-  auto tensors = Around("model.");
+  auto tensors = AroundMixture("model.");
   for (const char* number : {"0.", "1.", "2."}) {
-    Append(tensors, Attention(std::string("model.layers.") + number));
+    Append(tensors, MixtureAttention(std::string("model.layers.") + number));
   }
   for (const char* number : {"1.", "2."}) {
     const std::string mlp = std::string("model.layers.") + number + "mlp.";
@@ -308,7 +304,7 @@ transformer.blocks.0.ffn.experts.1.down_proj.weight down_proj layer=0 expert=1 [
 
 // 3 heads of 4 + 2 for keys and 5 for values; latent 7, query latent 6.
 std::vector<TensorInfo> LatentTensors() {
-  auto tensors = Around("model.");
+  auto tensors = AroundMixture("model.");
   const std::string layer = "model.layers.0.";
   const std::string attention = layer + "self_attn.";
   Append(tensors, {Tensor(layer + "input_layernorm.weight", {8}),

@@ -25,7 +25,7 @@ constexpr uint64_t kHeadDim = 16;
 constexpr uint64_t kWide = 64;
 constexpr uint64_t kVocabulary = 10;
 
-std::string Floats(const std::vector<float>& values) {
+std::string FloatBytes(const std::vector<float>& values) {
   std::string bytes(values.size() * sizeof(float), '\0');
   std::memcpy(bytes.data(), values.data(), bytes.size());
   return bytes;
@@ -37,7 +37,7 @@ std::string RowsFrom(float first, uint64_t rows, uint64_t cols) {
   for (uint64_t r = 0; r < rows; ++r) {
     values.insert(values.end(), cols, first + static_cast<float>(r));
   }
-  return Floats(values);
+  return FloatBytes(values);
 }
 
 // The order in which llama.cpp's converter writes the rows of a head,
@@ -86,7 +86,7 @@ void AddF32(GgufFile& file, const std::string& name,
   const uint64_t count = std::accumulate(shape.begin(), shape.end(),
                                          uint64_t{1}, std::multiplies<>());
   file.Tensor(name, shape, GgmlType::kF32,
-              Floats(std::vector<float>(count, 1.0F)));
+              FloatBytes(std::vector<float>(count, 1.0F)));
 }
 
 // A llama of one layer; q is Q8_0, k is F32.
@@ -103,7 +103,7 @@ GgufFile TinyLlama() {
     k.insert(k.end(), kHidden, static_cast<float>(row));
   }
   file.Tensor("blk.0.attn_k.weight", {kHeadDim, kHidden}, GgmlType::kF32,
-              Floats(k));
+              FloatBytes(k));
   AddF32(file, "blk.0.attn_v.weight", {kHeadDim, kHidden});
   AddF32(file, "blk.0.attn_output.weight", {kHidden, kHeads * kHeadDim});
   AddF32(file, "blk.0.ffn_gate.weight", {kWide, kHidden});
@@ -246,7 +246,7 @@ TEST_F(GgufCheckpointTest, PutsBiasesOfHeadsBackInOrder) {
     bias.push_back(static_cast<float>(row));
   }
   file.Tensor("blk.0.attn_q.bias", {kHeads * kHeadDim}, GgmlType::kF32,
-              Floats(bias));
+              FloatBytes(bias));
   AddF32(file, "blk.0.attn_k.bias", {kHeadDim});
   AddF32(file, "blk.0.attn_v.bias", {kHeadDim});
   const Checkpoint checkpoint = Open(file);
@@ -268,7 +268,7 @@ TEST_F(GgufCheckpointTest, TakesOneOffGemmasNorms) {
       .U32("gemma3.attention.sliding_window", 512);
   AddF32(file, "token_embd.weight", {kVocabulary, kHidden});
   file.Tensor("output_norm.weight", {kHidden}, GgmlType::kF32,
-              Floats(std::vector<float>(kHidden, 1.25F)));
+              FloatBytes(std::vector<float>(kHidden, 1.25F)));
   for (const char* norm :
        {"attn_norm", "ffn_norm", "post_attention_norm", "post_ffw_norm"}) {
     AddF32(file, std::string("blk.0.") + norm + ".weight", {kHidden});
@@ -371,7 +371,7 @@ TEST_F(GgufCheckpointTest, FindsTheScalingOfLlama3) {
   // 167, 862, 4443, 22911...: up to 2048 unchanged, beyond 8192 divided by 8,
   // 4443 smoothed by (8192 / 4443.04 - 1) / 3 = 0.281283.
   file.Tensor("rope_freqs.weight", {8}, GgmlType::kF32,
-              Floats({1, 1, 1, 1, 2.6945297F, 8, 8, 8}));
+              FloatBytes({1, 1, 1, 1, 2.6945297F, 8, 8, 8}));
   const Checkpoint checkpoint = Open(file);
   EXPECT_EQ(checkpoint.model().config["rope_scaling"], Json::parse(R"(
       {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0,
@@ -383,7 +383,7 @@ TEST_F(GgufCheckpointTest, FindsTheScalingOfLlama3) {
 TEST_F(GgufCheckpointTest, NamesAnotherTableOfFrequencies) {
   GgufFile file = TinyLlama();
   file.Tensor("rope_freqs.weight", {8}, GgmlType::kF32,
-              Floats({1, 1, 1, 1, 3, 8, 8, 8}));
+              FloatBytes({1, 1, 1, 1, 3, 8, 8, 8}));
   EXPECT_EQ(Open(file).model().config["rope_scaling"]["rope_type"],
             "unknown table rope_freqs.weight");
 }

@@ -95,6 +95,10 @@ struct Matrix {
   std::string norm;  // tensor name of the norm that feeds it; empty: none known
 
   uint64_t weights() const { return rows * cols; }
+  // A row for each token.
+  bool is_vocabulary() const {
+    return role == "embed_tokens" || role == "lm_head";
+  }
   // Rows r.. of the matrix are consecutive bytes of the file.
   bool contiguous() const {
     return !transposed && (blocks == 1 || block_stride == block_rows);

@@ -65,6 +65,13 @@ const Json* FindConfig(const Json& config, std::string_view key) {
   return Lookup(config, key);
 }
 
+std::string TextOf(const Json& object, const char* key) {
+  if (!object.is_object()) return {};
+  const auto found = object.find(key);
+  const bool text = found != object.end() && found->is_string();
+  return text ? found->get<std::string>() : std::string();
+}
+
 std::optional<bool> TiedByConfig(const Json& config) {
   // The outer object rules where a model has a text model inside.
   if (!config.is_object()) return std::nullopt;

@@ -21,6 +21,9 @@ inline constexpr uint64_t kMaxExperts = 65'536;
 // where that has it; null when there is none.
 const Json* FindConfig(const Json& config, std::string_view key);
 
+// object[key] where that is a string, else empty.
+std::string TextOf(const Json& object, const char* key);
+
 // tie_word_embeddings, where config.json says.
 std::optional<bool> TiedByConfig(const Json& config);
 

@@ -6,11 +6,12 @@
 #include "ram/base/checked.h"
 #include "ram/base/error.h"
 #include "ram/checkpoint/model_config.h"
+#include "ram/checkpoint/tensor_name.h"
+#include "ram/tensor/shape_text.h"
 
 namespace ram {
 namespace {
 
-constexpr std::string_view kWeight = ".weight";
 constexpr std::string_view kPacked = ".weight_packed";
 constexpr std::string_view kScale = ".weight_scale";
 constexpr std::string_view kShape = ".weight_shape";
@@ -147,7 +148,7 @@ class IntPairer {
       TensorInfo& tensor = model_.tensors[i];
       tensor.stored_name = tensor.name;
       tensor.name.resize(tensor.name.size() - kPacked.size());
-      tensor.name += kWeight;
+      tensor.name += kWeightSuffix;
     }
     return !packed_.empty();
   }
@@ -252,14 +253,14 @@ class IntPairer {
   // A tensor that was paired before: the manifest vouches for its shape only.
   void PairAgain(uint32_t weight) {
     const TensorInfo& tensor = model_.tensors[weight];
-    if (!tensor.name.ends_with(kWeight) || tensor.shape.empty() ||
+    if (!tensor.name.ends_with(kWeightSuffix) || tensor.shape.empty() ||
         !SchemeFits(tensor.storage.scheme, tensor.shape.back())) {
       Fail(ErrorKind::kCorrupt,
            "{}: {}: found {} {}, expected rows of whole groups", source_,
            tensor.name, SchemeLabel(tensor.storage.scheme),
            ShapeText(tensor.shape));
     }
-    Attach(ModuleOf(tensor.name, kWeight), weight);
+    Attach(ModuleOf(tensor.name, kWeightSuffix), weight);
   }
 
   const TensorTable& table_;

@@ -14,7 +14,7 @@ std::vector<TensorInfo> OneModule() {
           Tensor("a.weight_shape", {2}, DType::kI64)};
 }
 
-Json Weights(int bits, int group) {
+Json WeightsEntry(int bits, int group) {
   return {{"num_bits", bits},    {"type", "int"},       {"symmetric", true},
           {"strategy", "group"}, {"group_size", group}, {"dynamic", false}};
 }
@@ -32,7 +32,7 @@ Json Quantization(std::vector<Json> groups) {
 }
 
 Json Group(int bits, int group, std::vector<std::string> targets = {"Linear"}) {
-  return {{"targets", targets}, {"weights", Weights(bits, group)}};
+  return {{"targets", targets}, {"weights", WeightsEntry(bits, group)}};
 }
 
 Model Describe(const std::vector<TensorInfo>& tensors, const Json& config) {

@@ -6,11 +6,12 @@
 #include "ram/base/error.h"
 #include "ram/checkpoint/model_config.h"
 #include "ram/checkpoint/packed_ints.h"
+#include "ram/checkpoint/tensor_name.h"
+#include "ram/tensor/shape_text.h"
 
 namespace ram {
 namespace {
 
-constexpr std::string_view kWeight = ".weight";
 constexpr std::string_view kScales = ".scales";
 constexpr std::string_view kBiases = ".biases";
 
@@ -31,7 +32,7 @@ bool IsUnpaired(std::string_view name, const TensorTable& table,
   for (std::string_view suffix : {kScales, std::string_view(".weight_scale")}) {
     if (!name.ends_with(suffix)) continue;
     name.remove_suffix(suffix.size());
-    const auto weight = table.find(fmt::format("{}{}", name, kWeight));
+    const auto weight = table.find(fmt::format("{}{}", name, kWeightSuffix));
     if (weight == table.end()) return false;
     const TensorInfo& tensor = tensors[weight->second];
     return !IsWeightDType(tensor.dtype) || tensor.dtype == DType::kF8E4M3;
@@ -50,8 +51,8 @@ class Pairer {
   void Run() {
     for (uint32_t i = 0; i < model_.tensors.size(); ++i) {
       std::string_view name = model_.tensors[i].name;
-      if (!name.ends_with(kWeight)) continue;
-      name.remove_suffix(kWeight.size());
+      if (!name.ends_with(kWeightSuffix)) continue;
+      name.remove_suffix(kWeightSuffix.size());
       const Storage::Kind kind = model_.tensors[i].storage.kind;
       if (kind == Storage::Kind::kAffine) {
         if (model_.tensors[i].storage.scheme.kind == SchemeKind::kInt) continue;
@@ -146,7 +147,8 @@ class Pairer {
         Fail(ErrorKind::kCorrupt,
              "{}: {}{}: found nothing, expected this tensor ({}{} holds "
              "{} codes)",
-             source_, module, suffix, module, kWeight, SchemeLabel(scheme));
+             source_, module, suffix, module, kWeightSuffix,
+             SchemeLabel(scheme));
       }
       model_.uses[static_cast<size_t>(index)] = TensorUse::kScale;
     }
@@ -208,12 +210,6 @@ class Pairer {
   Model& model_;
   const Json* config_;
 };
-
-std::string TextOf(const Json& object, const char* key) {
-  const auto found = object.find(key);
-  const bool text = found != object.end() && found->is_string();
-  return text ? found->get<std::string>() : std::string();
-}
 
 void CheckMode(const Json& entry, const std::string& where) {
   const std::string mode = TextOf(entry, "mode");

@@ -23,6 +23,8 @@ struct TensorName {
   std::string path;
 };
 
+inline constexpr std::string_view kWeightSuffix = ".weight";
+
 // Numbers with leading zeros or more than eight digits are not numbers here.
 TensorName ParseTensorName(std::string_view name);
 

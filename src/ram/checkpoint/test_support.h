@@ -67,4 +67,8 @@ inline std::string Summary(const Model& model) {
   return text;
 }
 
+inline void Append(std::vector<TensorInfo>& all, std::vector<TensorInfo> more) {
+  for (TensorInfo& tensor : more) all.push_back(std::move(tensor));
+}
+
 }  // namespace ram

@@ -16,7 +16,7 @@
 namespace ram {
 namespace {
 
-struct Arguments {
+struct AllocateRun {
   std::string manifest;
   std::string out;
   bool curve = false;
@@ -37,7 +37,7 @@ void PrintPlan(const Plan& plan) {
   for (const std::string& note : plan.notes) fmt::print("note: {}\n", note);
 }
 
-void Run(const Arguments& arguments, const GlobalOptions& global) {
+void Run(const AllocateRun& arguments, const GlobalOptions& global) {
   const AllocateOptions options = arguments.allocate.Options();
   const Target& target = FindTarget(arguments.allocate.TargetName());
   const Manifest manifest = ReadManifest(arguments.manifest);
@@ -70,7 +70,7 @@ void AddAllocateCommand(CLI::App& app, const GlobalOptions& global) {
       "         ram allocate out/wiki-analysis/manifest.json --curve\n"
       "         ram allocate out/wiki-analysis/manifest.json --set "
       "'*.down_proj=8'");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<AllocateRun>();
   command->add_option("MANIFEST", arguments->manifest, "manifest.json")
       ->required();
   command->add_option("-o,--output", arguments->out, "plan.json to write");

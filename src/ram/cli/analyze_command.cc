@@ -22,7 +22,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-struct Arguments {
+struct AnalyzeArguments {
   std::string model;
   std::string out;
   std::string spectra;  // "", "top", "full"
@@ -55,7 +55,7 @@ struct Range {
   }
 };
 
-double Decibels(double nmse) {
+double SignalToNoise(double nmse) {
   return nmse > 0 ? -10 * std::log10(nmse) : kInfinity;
 }
 
@@ -75,7 +75,7 @@ void PrintRoles(const Manifest& manifest) {
     ++row.matrices;
     row.kurtosis.Add(record.metrics.excess_kurtosis.value_or(NAN));
     row.spectral.Add(record.metrics.spectral_concentration.value_or(NAN));
-    if (at < record.nmse.size()) row.snr4.Add(Decibels(record.nmse[at]));
+    if (at < record.nmse.size()) row.snr4.Add(SignalToNoise(record.nmse[at]));
   }
   using enum Table::Align;
   Table table({"role", "matrices", "excess kurtosis", "4-bit g64 min-max, dB",
@@ -88,7 +88,8 @@ void PrintRoles(const Manifest& manifest) {
   fmt::print("{}\n", table.Text());
 }
 
-OrderedJson ToJson(const AnalyzeJobResult& result, const Arguments& arguments) {
+OrderedJson ToJson(const AnalyzeJobResult& result,
+                   const AnalyzeArguments& arguments) {
   return {{"output", arguments.out},
           {"matrices", result.manifest.matrices.size()},
           {"weights", result.manifest.model.weights()},
@@ -98,7 +99,7 @@ OrderedJson ToJson(const AnalyzeJobResult& result, const Arguments& arguments) {
           {"peak_memory_bytes", PeakMemoryBytes()}};
 }
 
-void Run(const Arguments& arguments, const GlobalOptions& global) {
+void Run(const AnalyzeArguments& arguments, const GlobalOptions& global) {
   AnalyzeOptions options;
   options.seed = global.seed;
   options.threads = global.threads;
@@ -151,7 +152,7 @@ void AddAnalyzeCommand(CLI::App& app, const GlobalOptions& global) {
       "         ram analyze models/wiki-dense -o out/spectra --spectra\n"
       "         ram analyze models/wiki-dense -o out/all --schemes "
       "affine,kquant,int");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<AnalyzeArguments>();
   command
       ->add_option("MODEL", arguments->model,
                    "A model directory or .safetensors file")

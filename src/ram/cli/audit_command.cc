@@ -14,7 +14,7 @@
 namespace ram {
 namespace {
 
-struct Arguments {
+struct AuditArguments {
   std::string out;
   std::string source;
 };
@@ -44,7 +44,7 @@ void Print(const AuditResult& result) {
   fmt::print("{}", FactLines(facts));
 }
 
-void Run(const Arguments& arguments, const GlobalOptions& global) {
+void Run(const AuditArguments& arguments, const GlobalOptions& global) {
   AuditOptions options;
   options.threads = global.threads;
   if (!arguments.source.empty()) options.source = arguments.source;
@@ -70,7 +70,7 @@ void AddAuditCommand(CLI::App& app, const GlobalOptions& global) {
   command->footer(
       "Example: ram audit out/wiki-4bit --source models/wiki-dense\n"
       "Exit code 6 when anything differs.");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<AuditArguments>();
   command->add_option("OUT", arguments->out, "What `ram compress` wrote")
       ->required();
   command->add_option("--source", arguments->source,

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <map>
@@ -12,6 +11,7 @@
 
 #include "ram/base/byte_size.h"
 #include "ram/base/output.h"
+#include "ram/base/stopwatch.h"
 #include "ram/cli/commands.h"
 #include "ram/cli/table.h"
 #include "ram/cli/terminal.h"
@@ -21,7 +21,7 @@
 namespace ram {
 namespace {
 
-std::string Percent(double share) {
+std::string PercentText(double share) {
   if (!std::isfinite(share)) return "-";
   return fmt::format("{:.3g} %", 100 * share);
 }
@@ -71,8 +71,8 @@ std::string RoleTable(const Comparison& comparison) {
       cells.push_back(row.kinds[kind] == 0 ? "-"
                                            : FormatCount(row.kinds[kind]));
     }
-    cells.push_back(Percent(row.relative[row.relative.size() / 2]));
-    cells.push_back(Percent(row.relative.back()));
+    cells.push_back(PercentText(row.relative[row.relative.size() / 2]));
+    cells.push_back(PercentText(row.relative.back()));
     cells.push_back(fmt::format("{:.5f}", row.least_cosine));
     table.Add(cells);
   }
@@ -100,9 +100,9 @@ std::string MatrixTable(const Comparison& comparison, size_t most) {
     std::string verdict = std::string(ChangeKindName(m.kind));
     if (!m.detail.empty()) verdict += ": " + m.detail;
     if (m.base_name != m.name) verdict += ", was " + m.base_name;
-    table.Add({m.name, Percent(m.relative_change()),
-               fmt::format("{:.5f}", m.cosine()), Percent(m.changed_share()),
-               Percent(zeros), verdict});
+    table.Add({m.name, PercentText(m.relative_change()),
+               fmt::format("{:.5f}", m.cosine()),
+               PercentText(m.changed_share()), PercentText(zeros), verdict});
   }
   return table.Text();
 }
@@ -163,13 +163,12 @@ void AddCompareCommand(CLI::App& app, const GlobalOptions& global) {
   command->add_option("--most", arguments->most, "Changed matrices to list")
       ->capture_default_str();
   command->callback([arguments, &global] {
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch stopwatch;
     const auto progress = MakeProgress(global);
     const CompareOptions options{global.seed, global.threads};
     const Comparison comparison =
         RunCompare(arguments->base, arguments->tuned, options, *progress);
-    const std::chrono::duration<double> seconds =
-        std::chrono::steady_clock::now() - start;
+    const double seconds = stopwatch.Seconds();
     if (!arguments->out.empty()) {
       WriteNewFile(arguments->out, ComparisonToHtml(comparison));
     }
@@ -178,7 +177,7 @@ void AddCompareCommand(CLI::App& app, const GlobalOptions& global) {
                  ComparisonToJson(comparison)
                      .dump(2, ' ', false, Json::error_handler_t::replace));
     } else if (!global.quiet) {
-      Print(comparison, arguments->most, seconds.count());
+      Print(comparison, arguments->most, seconds);
     }
   });
 }

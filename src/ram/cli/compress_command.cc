@@ -19,7 +19,7 @@
 namespace ram {
 namespace {
 
-struct Arguments {
+struct CompressArguments {
   std::string model;
   std::string out;
   std::string plan;
@@ -72,7 +72,8 @@ std::string TimeText(const CompressResult& result) {
       Rate(result), result.audit_seconds, result.sync_seconds);
 }
 
-void PrintResult(const CompressResult& result, const Arguments& arguments) {
+void PrintResult(const CompressResult& result,
+                 const CompressArguments& arguments) {
   const PlanTotals& totals = result.plan.totals;
   const double source_bits =
       8.0 * static_cast<double>(DTypeBytes(result.source_dtype));
@@ -96,7 +97,8 @@ void PrintResult(const CompressResult& result, const Arguments& arguments) {
            {"written", arguments.out}}));
 }
 
-OrderedJson ToJson(const CompressResult& result, const Arguments& arguments) {
+OrderedJson ToJson(const CompressResult& result,
+                   const CompressArguments& arguments) {
   OrderedJson json = {{"output", arguments.out},
                       {"target", result.plan.target},
                       {"policy", result.plan.policy},
@@ -134,7 +136,7 @@ void PrintDropped(const Plan& plan) {
   }
 }
 
-void Run(const Arguments& arguments, const GlobalOptions& global) {
+void Run(const CompressArguments& arguments, const GlobalOptions& global) {
   CompressOptions options;
   options.target = arguments.allocate.TargetName();
   options.allocate = arguments.allocate.Options();
@@ -179,7 +181,7 @@ void AddCompressCommand(CLI::App& app, const GlobalOptions& global) {
       "  ram compress models/wiki-dense -o out/wiki --size 4.5MB\n"
       "  ram compress models/wiki-dense -o out/wiki --policy uniform --bits 8\n"
       "  ram compress models/wiki-dense --bpw 5 --dry-run");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<CompressArguments>();
   command->add_option("MODEL", arguments->model, "A model directory")
       ->required();
   command->add_option("-o,--output", arguments->out, "Directory to create");

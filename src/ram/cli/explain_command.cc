@@ -15,7 +15,7 @@
 namespace ram {
 namespace {
 
-struct Arguments {
+struct ExplainArguments {
   std::string out;
   std::string tensor;
 };
@@ -81,7 +81,7 @@ void Print(const Explanation& explanation) {
   if (!unit.candidates.empty()) PrintCandidates(unit);
 }
 
-void Run(const Arguments& arguments, const GlobalOptions& global) {
+void Run(const ExplainArguments& arguments, const GlobalOptions& global) {
   const Explanation explanation = Explain(arguments.out, arguments.tensor);
   if (global.json) {
     fmt::print("{}\n", ExplanationToJson(explanation).dump(2));
@@ -98,7 +98,7 @@ void AddExplainCommand(CLI::App& app, const GlobalOptions& global) {
   command->footer(
       "TENSOR is a name in the original or in the output.\n"
       "Example: ram explain out/wiki-4bit model.layers.0.mlp.down_proj");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ExplainArguments>();
   command
       ->add_option("OUT", arguments->out,
                    "What `ram compress` wrote, or a plan.json")

@@ -14,7 +14,7 @@
 namespace ram {
 namespace {
 
-struct Arguments {
+struct GenerateArguments {
   std::string model;
   std::string prompt;
   std::string out;
@@ -46,7 +46,8 @@ OrderedJson ToJson(const GenerateJobResult& result) {
           {"peak_memory_bytes", PeakMemoryBytes()}};
 }
 
-void RunPrompt(const Arguments& arguments, const GlobalOptions& global) {
+void RunPrompt(const GenerateArguments& arguments,
+               const GlobalOptions& global) {
   GenerateJobOptions options;
   options.sampling = arguments.sampling;
   options.seed = global.seed;
@@ -78,7 +79,8 @@ void RunPrompt(const Arguments& arguments, const GlobalOptions& global) {
              text.ended ? "" : " (cut off by --max-tokens)");
 }
 
-void RunCorpusCommand(const Arguments& arguments, const GlobalOptions& global) {
+void RunCorpusCommand(const GenerateArguments& arguments,
+                      const GlobalOptions& global) {
   if (arguments.out.empty()) {
     Fail(ErrorKind::kUsage, "--corpus: found no -o, expected a file to write");
   }
@@ -108,7 +110,7 @@ void RunCorpusCommand(const Arguments& arguments, const GlobalOptions& global) {
   }
 }
 
-void AddSampling(CLI::App& command, Arguments& arguments) {
+void AddSampling(CLI::App& command, GenerateArguments& arguments) {
   command.add_option("--temperature", arguments.sampling.temperature,
                      "Divides the logits; 0: always the most likely token "
                      "(default: 0, with --corpus 1)");
@@ -134,7 +136,7 @@ void AddGenerateCommand(CLI::App& app, const GlobalOptions& global) {
       "          ram generate out/wiki-4bit \"The town lies\" "
       "--temperature 0.8 --top-p 0.95 --seed 7\n"
       "          ram generate models/wiki-dense --corpus 20000 -o corpus.txt");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<GenerateArguments>();
   command
       ->add_option("MODEL", arguments->model,
                    "A model directory or GGUF file, compressed or not")

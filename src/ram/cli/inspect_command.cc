@@ -14,7 +14,7 @@
 namespace ram {
 namespace {
 
-std::string Percent(uint64_t part, uint64_t whole) {
+std::string PercentOf(uint64_t part, uint64_t whole) {
   if (whole == 0) return "-";
   return fmt::format("{:.1f} %", 100.0 * static_cast<double>(part) /
                                      static_cast<double>(whole));
@@ -44,7 +44,7 @@ std::string DTypesText(const Inspection& inspection) {
   std::vector<std::string> parts;
   for (const auto& [dtype, weights] : inspection.weights_per_dtype) {
     parts.push_back(
-        fmt::format("{} {}", dtype, Percent(weights, inspection.weights)));
+        fmt::format("{} {}", dtype, PercentOf(weights, inspection.weights)));
   }
   return fmt::format("{}", fmt::join(parts, ", "));
 }
@@ -61,7 +61,7 @@ std::string StoredText(const RoleSummary& role) {
   std::vector<std::string> texts;
   for (size_t i = 0; i < std::min(parts.size(), kShown); ++i) {
     texts.push_back(fmt::format("{} {}", parts[i].second,
-                                Percent(parts[i].first, role.weights)));
+                                PercentOf(parts[i].first, role.weights)));
   }
   if (parts.size() > kShown) texts.emplace_back("...");
   return fmt::format("{}", fmt::join(texts, ", "));
@@ -87,7 +87,7 @@ void PrintRoles(const Inspection& inspection) {
         role.experts == 0 ? "-" : FormatCount(role.experts),
         role.shape,
         Billions(role.weights),
-        Percent(role.weights, inspection.weights)};
+        PercentOf(role.weights, inspection.weights)};
     if (stored) row.push_back(StoredText(role));
     table.Add(row);
   }

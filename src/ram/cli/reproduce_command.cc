@@ -14,12 +14,12 @@
 namespace ram {
 namespace {
 
-struct Arguments {
+struct ReproduceArguments {
   std::string out;
   std::string source;
 };
 
-void Run(const Arguments& arguments, const GlobalOptions& global) {
+void Run(const ReproduceArguments& arguments, const GlobalOptions& global) {
   const auto progress = MakeProgress(global);
   const ReproduceResult result =
       Reproduce(arguments.out, arguments.source, global.threads, *progress);
@@ -47,7 +47,7 @@ void AddReproduceCommand(CLI::App& app, const GlobalOptions& global) {
       "reproduce", "Rebuild an output from its record; compare the bytes");
   command->footer(
       "Example: ram reproduce out/wiki-4bit --source models/wiki-dense");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<ReproduceArguments>();
   command->add_option("OUT", arguments->out, "What `ram compress` wrote")
       ->required();
   command->add_option("--source", arguments->source, "The original model")

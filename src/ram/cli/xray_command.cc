@@ -21,7 +21,7 @@ namespace {
 // Anomalies of one kind that are listed one by one.
 constexpr size_t kListedHits = 5;
 
-struct Arguments {
+struct XrayArguments {
   std::vector<std::string> models;
   std::string plan;
   std::vector<std::string> evaluations;
@@ -142,7 +142,7 @@ void PrintSummary(const XrayReport& report, const std::string& out) {
   fmt::print("written: {}\n", out);
 }
 
-void Run(const Arguments& arguments, const GlobalOptions& global) {
+void Run(const XrayArguments& arguments, const GlobalOptions& global) {
   XrayOptions options;
   if (!arguments.plan.empty()) options.plan = arguments.plan;
   for (const std::string& path : arguments.evaluations) {
@@ -176,7 +176,7 @@ void AddXrayCommand(CLI::App& app, const GlobalOptions& global) {
       "Example: ram xray models/wiki-dense -o out/wiki.html\n"
       "         ram xray models/wiki-dense --text\n"
       "         ram xray out/wiki-analysis --plan out/wiki-4bit");
-  auto arguments = std::make_shared<Arguments>();
+  auto arguments = std::make_shared<XrayArguments>();
   command
       ->add_option("MODEL", arguments->models,
                    "Models, or what ram analyze wrote of them (manifest.json "

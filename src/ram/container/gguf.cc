@@ -9,11 +9,11 @@
 
 #include "ram/base/checked.h"
 #include "ram/base/error.h"
+#include "ram/tensor/shape_text.h"
 
 namespace ram {
 namespace {
 
-constexpr std::string_view kMagic = "GGUF";
 constexpr uint64_t kDefaultAlignment = 32;
 constexpr uint64_t kMaxAlignment = uint64_t{1} << 20;
 constexpr size_t kMaxDimensions = 4;  // ggml's own limit
@@ -245,10 +245,10 @@ class ValueReader {
 };
 
 uint32_t ReadVersion(Cursor& cursor) {
-  const std::string_view magic = cursor.Take(kMagic.size(), "magic");
-  if (magic != kMagic) {
+  const std::string_view magic = cursor.Take(kGgufMagic.size(), "magic");
+  if (magic != kGgufMagic) {
     Fail(ErrorKind::kCorrupt, "{}: magic: found \"{}\", expected \"{}\"",
-         cursor.source(), Quoted(magic), kMagic);
+         cursor.source(), Quoted(magic), kGgufMagic);
   }
   const auto version = cursor.Number<uint32_t>("version");
   if (version == 2 || version == 3) return version;
@@ -281,10 +281,6 @@ uint64_t AlignmentOf(const GgufMetadata& metadata) {
          metadata.source(), kKey, alignment, kMaxAlignment);
   }
   return alignment;
-}
-
-std::string ShapeText(const std::vector<uint64_t>& shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
 }
 
 // Bytes of a tensor; `thing` names it.
@@ -409,10 +405,10 @@ GgufHeader ReadHeader(Cursor& cursor) {
 }  // namespace
 
 bool IsGguf(const File& file) {
-  std::array<char, kMagic.size()> magic{};
+  std::array<char, kGgufMagic.size()> magic{};
   if (file.size_bytes() < magic.size()) return false;
   file.ReadAt(0, std::as_writable_bytes(std::span(magic)));
-  return std::string_view(magic.data(), magic.size()) == kMagic;
+  return std::string_view(magic.data(), magic.size()) == kGgufMagic;
 }
 
 GgufHeader ReadGgufHeader(const File& file) {

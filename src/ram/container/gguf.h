@@ -15,6 +15,8 @@
 
 namespace ram {
 
+inline constexpr std::string_view kGgufMagic = "GGUF";
+
 enum class GgufValueType : uint32_t {
   kU8 = 0,
   kI8 = 1,

@@ -10,7 +10,6 @@
 namespace ram {
 namespace {
 
-constexpr std::string_view kMagic = "GGUF";
 constexpr uint32_t kVersion = 3;
 
 template <typename T>
@@ -209,7 +208,7 @@ GgufFileLayout LayOutGguf(uint64_t pair_count, std::string_view pair_bytes,
                           std::span<const GgufTensorEntry> tensors) {
   GgufFileLayout layout;
   std::string& prefix = layout.prefix;
-  prefix = kMagic;
+  prefix = kGgufMagic;
   Put(kVersion, prefix);
   Put(uint64_t{tensors.size()}, prefix);
   Put(pair_count, prefix);

@@ -9,15 +9,12 @@
 #include "ram/base/checked.h"
 #include "ram/base/error.h"
 #include "ram/base/json.h"
+#include "ram/tensor/shape_text.h"
 
 namespace ram {
 namespace {
 
 constexpr uint64_t kLengthBytes = 8;
-
-std::string ShapeText(std::span<const uint64_t> shape) {
-  return fmt::format("[{}]", fmt::join(shape, ", "));
-}
 
 // value[key] for the entry of one tensor.
 const Json& EntryField(const Json& entry, const char* key,

@@ -20,7 +20,7 @@ using dnnl::memory;
 
 // Rows of a product at once: the larger, the less often weights are read; all
 // of this size share a kernel.
-constexpr uint64_t kBlockRows = 256;
+constexpr uint64_t kProductRows = 256;
 constexpr uint64_t kSliceBytes = uint64_t{4} << 20;
 constexpr uint64_t kSliceRows = 256;  // a multiple of every layout's blocks
 
@@ -71,7 +71,7 @@ class PackedLinear : public Linear {
       : Linear(in, out), type_(TypeOf(compute)) {
     UseOneThread();
     const memory::desc any({Dim(in), Dim(out)}, type_, memory::format_tag::any);
-    layout_ = Describe(kBlockRows, in, out, type_, any).weights_desc();
+    layout_ = Describe(kProductRows, in, out, type_, any).weights_desc();
     weights_ = memory(layout_, Engine());
     std::memset(weights_.get_data_handle(), 0, layout_.get_size());
     Pack(read, threads);
@@ -79,8 +79,8 @@ class PackedLinear : public Linear {
 
   void Apply(const float* x, uint64_t rows, float* y) const override {
     UseOneThread();
-    for (uint64_t row = 0; row < rows; row += kBlockRows) {
-      const uint64_t count = std::min(kBlockRows, rows - row);
+    for (uint64_t row = 0; row < rows; row += kProductRows) {
+      const uint64_t count = std::min(kProductRows, rows - row);
       ApplyBlock(x + row * in(), count, y + row * out());
     }
   }

@@ -1,21 +1,15 @@
 #include "ram/evaluation/generate.h"
 
 #include <algorithm>
-#include <chrono>
 #include <string>
 
 #include "ram/base/interrupt.h"
 #include "ram/base/random.h"
+#include "ram/base/stopwatch.h"
 #include "ram/evaluation/packed_linear.h"
 
 namespace ram {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-double SecondsSince(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 bool Holds(const std::vector<int32_t>& tokens, int32_t token) {
   return std::find(tokens.begin(), tokens.end(), token) != tokens.end();
@@ -71,11 +65,10 @@ GeneratedText Generate(LanguageModel& model, std::span<const int32_t> prompt,
   TextState state = model.NewText();
   GeneratedText out;
   out.prompt_tokens = prompt.size();
-  Clock::time_point start = Clock::now();
+  Stopwatch stopwatch;
   TextInput input{&state, prompt};
   std::span<const float> logits = model.Read({&input, 1});
-  out.prompt_seconds = SecondsSince(start);
-  start = Clock::now();
+  out.prompt_seconds = stopwatch.Lap();
   while (out.tokens.size() < options.max_tokens) {
     ThrowIfInterrupted();
     const int32_t token =
@@ -89,7 +82,7 @@ GeneratedText Generate(LanguageModel& model, std::span<const int32_t> prompt,
     logits = model.Read({&input, 1});
     ++out.steps;
   }
-  out.decode_seconds = SecondsSince(start);
+  out.decode_seconds = stopwatch.Seconds();
   return out;
 }
 

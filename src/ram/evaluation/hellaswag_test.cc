@@ -69,7 +69,7 @@ TEST(HellaSwagTest, ReadsSixLinesAnItem) {
   EXPECT_EQ(items[0].answer, 2u);
 }
 
-std::string MessageOf(std::string_view contents) {
+std::string HellaSwagMessage(std::string_view contents) {
   const TemporaryDirectory directory;
   const auto path = directory.Write("a.jsonl", contents);
   std::string message = ErrorMessage([&] { ReadHellaSwag(path); });
@@ -79,22 +79,26 @@ std::string MessageOf(std::string_view contents) {
 }
 
 TEST(HellaSwagTest, NamesLineAndFieldOfWhatIsMissing) {
-  EXPECT_EQ(
-      MessageOf(R"({"activity_label": "R", "ctx_a": "A", "endings": []})"),
-      "a.jsonl line 1: ctx_b: found nothing, expected a string");
-  EXPECT_EQ(MessageOf(R"({"query": "q", "choices": ["a"], "gold": 0})"),
+  EXPECT_EQ(HellaSwagMessage(
+                R"({"activity_label": "R", "ctx_a": "A", "endings": []})"),
+            "a.jsonl line 1: ctx_b: found nothing, expected a string");
+  EXPECT_EQ(HellaSwagMessage(R"({"query": "q", "choices": ["a"], "gold": 0})"),
             "a.jsonl line 1: choices: found array, expected two texts or more");
-  EXPECT_EQ(MessageOf("\n{\"query\": \"q\", \"choices\": [\"a\", \"b\"]}"),
-            "a.jsonl line 2: gold: found nothing, expected a whole number, "
-            "zero or more");
-  EXPECT_EQ(MessageOf(R"({"query": "q", "choices": ["a", "b"], "gold": 2})"),
-            "a.jsonl line 1: gold: found 2, expected one of 2 choices");
-  EXPECT_EQ(MessageOf(R"({"query": "q", "choices": ["a", "b"], "gold": "x"})"),
-            "a.jsonl line 1: gold: found \"x\", expected a number");
-  EXPECT_EQ(MessageOf("context\nlabel\n"),
+  EXPECT_EQ(
+      HellaSwagMessage("\n{\"query\": \"q\", \"choices\": [\"a\", \"b\"]}"),
+      "a.jsonl line 2: gold: found nothing, expected a whole number, "
+      "zero or more");
+  EXPECT_EQ(
+      HellaSwagMessage(R"({"query": "q", "choices": ["a", "b"], "gold": 2})"),
+      "a.jsonl line 1: gold: found 2, expected one of 2 choices");
+  EXPECT_EQ(
+      HellaSwagMessage(R"({"query": "q", "choices": ["a", "b"], "gold": "x"})"),
+      "a.jsonl line 1: gold: found \"x\", expected a number");
+  EXPECT_EQ(HellaSwagMessage("context\nlabel\n"),
             "a.jsonl line 1: item: found something else, expected six lines: "
             "context, label, four endings");
-  EXPECT_EQ(MessageOf(""), "a.jsonl: found no item, expected one or more");
+  EXPECT_EQ(HellaSwagMessage(""),
+            "a.jsonl: found no item, expected one or more");
 }
 
 // The harness's requests, unpacked to a file that goes away with the test.

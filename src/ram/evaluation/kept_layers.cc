@@ -28,7 +28,7 @@ constexpr double kWorkPerWriting = 20;
 constexpr uint64_t kBlockBytes = uint64_t{4} << 20;  // read or written at once
 
 // What stands before the rows.
-struct Head {
+struct RowsHeader {
   uint64_t layers = 0;
   double seconds = 0;
   uint64_t rows = 0;
@@ -39,13 +39,8 @@ uint64_t BlockRows(const RowStore& rows) {
   return std::max<uint64_t>(kBlockBytes / sizeof(float) / rows.width(), 1);
 }
 
-std::span<std::byte> BytesOf(Head& head) {
+std::span<std::byte> BytesOf(RowsHeader& head) {
   return std::as_writable_bytes(std::span(&head, 1));
-}
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
 }
 
 void CreateFolder(const std::filesystem::path& folder) {
@@ -77,8 +72,7 @@ KeptLayers::KeptLayers(std::filesystem::path folder,
       resume_(resume),
       common_({{"version", 1},
                {"segments_sha256", DigestOf(segments)},
-               {"numbers", ComputeName(compute)}}),
-      since_(Clock::now()) {}
+               {"numbers", ComputeName(compute)}}) {}
 
 std::string KeptLayers::KeyOf(const Checkpoint& model) const {
   OrderedJson key = common_;
@@ -95,7 +89,7 @@ LayerState KeptLayers::Begin(const Checkpoint& model, uint64_t layers,
   LayerState state;
   if (resume_) state = Read(model, layers, rows);
   if (state.layers > 0) last_ = {model.path().string(), state.layers, layers};
-  since_ = Clock::now();
+  worked_ = Stopwatch();
   return state;
 }
 
@@ -105,7 +99,7 @@ LayerState KeptLayers::Read(const Checkpoint& model, uint64_t layers,
   const std::filesystem::path path = FileOf(key);
   if (!std::filesystem::exists(path)) return {};
   const File file = File::Open(path);
-  Head head;
+  RowsHeader head;
   const uint64_t row_bytes = rows.width() * sizeof(float);
   const uint64_t before = key.size() + sizeof(head);
   if (file.size_bytes() != before + rows.rows() * row_bytes) return {};
@@ -132,16 +126,16 @@ LayerState KeptLayers::Read(const Checkpoint& model, uint64_t layers,
 
 void KeptLayers::Offer(const Checkpoint& model, uint64_t layers,
                        const LayerState& state, const RowStore& rows) {
-  const double worked = SecondsSince(since_);
+  const double worked = worked_.Seconds();
   if (worked < least_seconds_ ||
       worked < kWorkPerWriting * last_write_seconds_) {
     return;
   }
-  const auto start = Clock::now();
+  const Stopwatch writing;
   Write(model, state, rows);
-  last_write_seconds_ = SecondsSince(start);
+  last_write_seconds_ = writing.Seconds();
   last_ = {model.path().string(), state.layers, layers};
-  since_ = Clock::now();
+  worked_ = Stopwatch();
 }
 
 void KeptLayers::Write(const Checkpoint& model, const LayerState& state,
@@ -154,7 +148,7 @@ void KeptLayers::Write(const Checkpoint& model, const LayerState& state,
   std::error_code error;
   try {
     OutputFile file(CreateFile(partial), partial);
-    Head head = {state.layers, state.seconds, rows.rows(), rows.width()};
+    RowsHeader head = {state.layers, state.seconds, rows.rows(), rows.width()};
     file.WriteAt(0, std::as_bytes(std::span(key)));
     file.WriteAt(key.size(), BytesOf(head));
     const uint64_t step = BlockRows(rows);

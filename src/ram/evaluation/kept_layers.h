@@ -2,7 +2,6 @@
 // goes on at a layer of the model that was at work.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -10,6 +9,7 @@
 #include <string>
 
 #include "ram/base/json.h"
+#include "ram/base/stopwatch.h"
 #include "ram/checkpoint/checkpoint.h"
 #include "ram/evaluation/row_store.h"
 #include "ram/evaluation/score.h"
@@ -52,8 +52,6 @@ class KeptLayers {
   const std::optional<Last>& last() const { return last_; }
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   // A line of JSON, and the file that begins with it.
   std::string KeyOf(const Checkpoint& model) const;
   std::filesystem::path FileOf(const std::string& key) const;
@@ -66,7 +64,7 @@ class KeptLayers {
   double least_seconds_;
   bool resume_;
   OrderedJson common_;  // part of every key
-  Clock::time_point since_;
+  Stopwatch worked_;    // since the start or the last writing
   double last_write_seconds_ = 0;
   std::optional<Last> last_;
 };

@@ -7,16 +7,12 @@
 #include "ram/base/file.h"
 #include "ram/base/interrupt.h"
 #include "ram/base/temporary_directory.h"
+#include "ram/evaluation/test_golden.h"
 
 namespace ram {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::filesystem::path Golden(const std::string& name) {
-  return std::filesystem::path(RAM_SOURCE_DIR) / "tests" / "data" / "forward" /
-         name;
-}
 
 // Asks for an interrupt at the n-th step (a layer, or a part of the head).
 class InterruptAt : public Progress {
@@ -31,18 +27,6 @@ class InterruptAt : public Progress {
  private:
   int left_;
 };
-
-std::vector<Segment> Texts() {
-  std::vector<Segment> segments;
-  for (int32_t i = 0; i < 5; ++i) {
-    Segment segment;
-    for (int32_t j = 0; j < 30 + i; ++j) {
-      segment.tokens.push_back((7 * i + j * j) % 96);
-    }
-    segments.push_back(segment);
-  }
-  return segments;
-}
 
 class KeptLayersTest : public testing::Test {
  protected:
@@ -76,13 +60,6 @@ class KeptLayersTest : public testing::Test {
   TemporaryDirectory directory_;
   std::vector<Segment> segments_ = Texts();
 };
-
-bool Same(const ModelScores& a, const ModelScores& b) {
-  for (size_t i = 0; i < a.tokens.size(); ++i) {
-    if (a.tokens[i].log_prob != b.tokens[i].log_prob) return false;
-  }
-  return a.tokens.size() == b.tokens.size();
-}
 
 TEST_F(KeptLayersTest, GoesOnToTheSameScores) {
   for (const char* name : {"llama", "qwen3-moe", "glm4-moe-lite", "gemma3"}) {

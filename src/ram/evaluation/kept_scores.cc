@@ -24,9 +24,9 @@ void Put(const T& value, std::string& out) {
 }
 
 // Reads values one after the other; stays at the end once that is reached.
-class Reader {
+class ScoresReader {
  public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
+  explicit ScoresReader(std::string_view bytes) : rest_(bytes) {}
   template <typename T>
   T Next() {
     T value{};
@@ -63,7 +63,7 @@ std::string ScoresToBytes(const ModelScores& scores) {
 
 std::optional<ModelScores> ScoresFromBytes(std::string_view bytes,
                                            uint64_t scored_tokens) {
-  Reader reader(bytes);
+  ScoresReader reader(bytes);
   ModelScores scores;
   scores.seconds = reader.Next<double>();
   const auto tokens = reader.Next<uint64_t>();

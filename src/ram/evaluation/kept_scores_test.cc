@@ -6,16 +6,12 @@
 
 #include "ram/base/file.h"
 #include "ram/base/temporary_directory.h"
+#include "ram/evaluation/test_golden.h"
 
 namespace ram {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::filesystem::path Golden(const std::string& name) {
-  return std::filesystem::path(RAM_SOURCE_DIR) / "tests" / "data" / "forward" /
-         name;
-}
 
 class KeptScoresTest : public testing::Test {
  protected:

@@ -5,7 +5,7 @@
 namespace ram {
 namespace {
 
-constexpr uint64_t kBlockRows = 1024;  // read or written at once
+constexpr uint64_t kRowsAtOnce = 1024;  // read or written at once
 
 // Of a choice in a list whose vectors grow by doubling.
 constexpr uint64_t kListBytes = 2 * (sizeof(uint64_t) + sizeof(float));
@@ -49,9 +49,9 @@ std::vector<ExpertRows> RouterChoices::Next() {
 std::vector<ExpertRows> RouterChoices::Find(uint64_t first,
                                             uint64_t experts) const {
   std::vector<ExpertRows> lists(experts);
-  std::vector<float> floats(kBlockRows * store_->width());
-  for (uint64_t row = 0; row < store_->rows(); row += kBlockRows) {
-    const uint64_t count = std::min(kBlockRows, store_->rows() - row);
+  std::vector<float> floats(kRowsAtOnce * store_->width());
+  for (uint64_t row = 0; row < store_->rows(); row += kRowsAtOnce) {
+    const uint64_t count = std::min(kRowsAtOnce, store_->rows() - row);
     store_->Read(row, count, floats.data());
     for (uint64_t i = 0; i < count; ++i) {
       const float* chosen = floats.data() + i * store_->width();

@@ -1,8 +1,8 @@
-#include <chrono>
 #include <deque>
 
 #include "ram/base/error.h"
 #include "ram/base/parallel.h"
+#include "ram/base/stopwatch.h"
 #include "ram/evaluation/dense_linear.h"
 #include "ram/evaluation/score.h"
 #include "ram/evaluation/segment_plan.h"
@@ -13,11 +13,6 @@ namespace ram {
 namespace {
 
 constexpr uint64_t kItemRows = 512;
-
-double SecondsSince(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
-}
 
 std::vector<TransformerConfig> ReadConfigs(
     std::span<const Checkpoint* const> models) {
@@ -102,7 +97,7 @@ class ModelScorer {
 
   // One pass over the vocabulary of these models, in their order.
   std::vector<ModelScores> ScoreHeads(const std::vector<size_t>& models) {
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch stopwatch;
     std::vector<HeadInput> heads;
     for (const size_t model : models) {
       heads.push_back(
@@ -110,7 +105,7 @@ class ModelScorer {
     }
     std::vector<ModelScores> scores = ScoreVocabulary(heads, run_);
     const double share =
-        SecondsSince(start) / static_cast<double>(models.size());
+        stopwatch.Seconds() / static_cast<double>(models.size());
     for (size_t i = 0; i < models.size(); ++i) {
       scores[i].seconds = seconds_[models[i]] + share;
     }

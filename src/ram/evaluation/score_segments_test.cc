@@ -11,26 +11,10 @@
 #include "ram/base/json.h"
 #include "ram/base/temporary_directory.h"
 #include "ram/evaluation/score.h"
+#include "ram/evaluation/test_golden.h"
 
 namespace ram {
 namespace {
-
-std::filesystem::path Golden(const std::string& name) {
-  return std::filesystem::path(RAM_SOURCE_DIR) / "tests" / "data" / "forward" /
-         name;
-}
-
-std::vector<Segment> Texts() {
-  std::vector<Segment> segments;
-  for (int32_t i = 0; i < 5; ++i) {
-    Segment segment;
-    for (int32_t j = 0; j < 30 + i; ++j) {
-      segment.tokens.push_back((7 * i + j * j) % 96);
-    }
-    segments.push_back(segment);
-  }
-  return segments;
-}
 
 std::vector<ModelScores> Score(std::vector<const Checkpoint*> models,
                                const ScoreOptions& options) {
@@ -41,13 +25,6 @@ ScoreOptions WithThreads(int threads) {
   ScoreOptions options;
   options.threads = threads;
   return options;
-}
-
-bool Same(const ModelScores& a, const ModelScores& b) {
-  for (size_t i = 0; i < a.tokens.size(); ++i) {
-    if (a.tokens[i].log_prob != b.tokens[i].log_prob) return false;
-  }
-  return a.tokens.size() == b.tokens.size();
 }
 
 TEST(ScoreSegmentsTest, DoesNotDependOnTheNumberOfThreads) {

@@ -19,10 +19,10 @@ constexpr std::array<std::string_view, 12> kFamilies = {
     "GLM-4-MoE", "GLM-4-MoE-Lite", "Gemma-3", "DeepSeek-V3"};
 
 // config.json as one family's own code reads it.
-class Reader {
+class ConfigReader {
  public:
-  Reader(const Model& model, const Architecture& architecture,
-         const std::string& source)
+  ConfigReader(const Model& model, const Architecture& architecture,
+               const std::string& source)
       : json_(model.config),
         read_(model.config, architecture, source),
         family_(architecture.family) {}
@@ -250,7 +250,7 @@ TransformerConfig ReadTransformerConfig(const Model& model,
          source, model.architecture, model.model_type,
          fmt::join(kFamilies, ", "));
   }
-  return Reader(model, *architecture, source).Read();
+  return ConfigReader(model, *architecture, source).Read();
 }
 
 }  // namespace ram

@@ -1,7 +1,6 @@
 #include "ram/evaluation/trunk.h"
 
 #include <algorithm>
-#include <chrono>
 #include <future>
 #include <optional>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "ram/base/error.h"
 #include "ram/base/parallel.h"
+#include "ram/base/stopwatch.h"
 #include "ram/evaluation/attention_layer.h"
 #include "ram/evaluation/dense_linear.h"
 #include "ram/evaluation/feed_forward.h"
@@ -24,7 +24,7 @@ namespace {
 constexpr uint64_t kChunkRows = 256;  // that pass through a layer at once
 
 // What one thread works with.
-struct Worker {
+struct TrunkWorker {
   std::vector<float> x;
   std::vector<float> normed;
   std::vector<float> out;
@@ -66,16 +66,14 @@ class Trunk {
     LayerState state;
     if (kept != nullptr) state = kept->Begin(model, layers, *x_);
     const double before = state.seconds;
-    const auto start = std::chrono::steady_clock::now();
+    const Stopwatch stopwatch;
     if (state.layers == 0) Embed();
     for (layer_ = 0; static_cast<uint64_t>(layer_) < layers; ++layer_) {
       const bool done = static_cast<uint64_t>(layer_) < state.layers;
       if (!done) RunLayer(config_.layers[static_cast<size_t>(layer_)]);
       run_.progress->Advance(LayerBytes());
       if (done) continue;
-      const std::chrono::duration<double> seconds =
-          std::chrono::steady_clock::now() - start;
-      state = {static_cast<uint64_t>(layer_) + 1, before + seconds.count()};
+      state = {static_cast<uint64_t>(layer_) + 1, before + stopwatch.Seconds()};
       if (kept != nullptr) kept->Offer(model, layers, state, *x_);
     }
     return {std::move(x_), state.seconds};
@@ -142,7 +140,7 @@ class Trunk {
   }
 
   void RunItem(const AttentionLayer& attention, const SegmentItem& item,
-               Worker& worker) {
+               TrunkWorker& worker) {
     const KeyValueShape shape = attention.key_values();
     float* room = Room(worker.key_values,
                        item.rows * (shape.key_width + shape.value_width));
@@ -199,7 +197,7 @@ class Trunk {
   }
 
   void RunChunk(const AttentionLayer& attention, uint64_t row, uint64_t rows,
-                const std::vector<TextRows>& pieces, Worker& worker) {
+                const std::vector<TextRows>& pieces, TrunkWorker& worker) {
     float* x = Room(worker.x, rows * config_.hidden);
     x_->Read(row, rows, x);
     attention.Run(pieces, x, worker.attention);
@@ -224,7 +222,7 @@ class Trunk {
 
   void RunFeedForward() {
     const FeedForwardLayer feed_forward(config_, layer_, weights_, maker_);
-    ForEachChunk([&](uint64_t row, uint64_t rows, Worker& worker) {
+    ForEachChunk([&](uint64_t row, uint64_t rows, TrunkWorker& worker) {
       float* x = Room(worker.x, rows * config_.hidden);
       x_->Read(row, rows, x);
       feed_forward.Run(x, rows, worker.feed_forward);
@@ -236,7 +234,7 @@ class Trunk {
     const uint64_t per_token = config_.router.per_token;
     {
       const MixtureLayer mixture(config_, layer_, weights_, maker_);
-      ForEachChunk([&](uint64_t row, uint64_t rows, Worker& worker) {
+      ForEachChunk([&](uint64_t row, uint64_t rows, TrunkWorker& worker) {
         float* x = Room(worker.x, rows * config_.hidden);
         float* normed = Room(worker.normed, rows * config_.hidden);
         worker.choices.resize(rows * per_token);
@@ -276,7 +274,7 @@ class Trunk {
     const uint64_t count = seen.rows.size();
     ParallelFor((count + kChunkRows - 1) / kChunkRows, run_.threads,
                 [&](uint64_t chunk, int w) {
-                  Worker& worker = workers_[static_cast<size_t>(w)];
+                  TrunkWorker& worker = workers_[static_cast<size_t>(w)];
                   const uint64_t first = chunk * kChunkRows;
                   const uint64_t rows = std::min(kChunkRows, count - first);
                   float* in = Room(worker.normed, rows * hidden);
@@ -300,7 +298,7 @@ class Trunk {
   const ModelWeights& weights_;
   RunContext run_;
   DenseMaker maker_;
-  std::vector<Worker> workers_;
+  std::vector<TrunkWorker> workers_;
   std::vector<RotaryTable> tables_;
   std::unique_ptr<RowStore> x_;
   std::unique_ptr<RowStore> normed_;  // what the experts see

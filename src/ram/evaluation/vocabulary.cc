@@ -13,9 +13,9 @@
 namespace ram {
 namespace {
 
-constexpr uint64_t kChunkRows = 256;                   // scored tokens at once
-constexpr uint64_t kLogits = 1024;                     // of a token at once
-constexpr uint64_t kSliceBytes = uint64_t{256} << 20;  // of all heads
+constexpr uint64_t kChunkTokens = 256;  // scored tokens at once
+constexpr uint64_t kLogits = 1024;      // of a token at once
+constexpr uint64_t kAllSlicesBytes = uint64_t{256} << 20;  // of all heads
 constexpr uint64_t kLeastBlock = 4096;  // scored tokens between two passes
 
 struct ScoredToken {
@@ -71,7 +71,7 @@ const Matrix& HeadOf(const ModelWeights& weights) {
 }
 
 // One model's side.
-struct Head {
+struct ScoredHead {
   const HeadInput* input = nullptr;
   const Matrix* matrix = nullptr;
   Norm norm;
@@ -80,7 +80,7 @@ struct Head {
 };
 
 // What one thread works with.
-struct Worker {
+struct HeadWorker {
   std::vector<std::vector<float>> normed;  // per model
   std::vector<float> baseline_logits;
   std::vector<float> logits;
@@ -95,7 +95,7 @@ class Scorer {
         heads_(models.size()),
         workers_(static_cast<size_t>(run.threads)) {
     for (size_t i = 0; i < models.size(); ++i) {
-      Head& head = heads_[i];
+      ScoredHead& head = heads_[i];
       const TransformerConfig& config = *models[i].config;
       head.input = &models[i];
       head.matrix = &HeadOf(*models[i].weights);
@@ -133,11 +133,12 @@ class Scorer {
 
   void RunBlock() {
     uint64_t row_bytes = 0;
-    for (Head& head : heads_) {
+    for (ScoredHead& head : heads_) {
       row_bytes += sizeof(float) * head.matrix->cols;
       head.state.assign(scored_.size(), RunningSoftmax());
     }
-    const uint64_t slice_rows = kSliceBytes / std::max<uint64_t>(row_bytes, 1);
+    const uint64_t slice_rows =
+        kAllSlicesBytes / std::max<uint64_t>(row_bytes, 1);
     const uint64_t step = std::max<uint64_t>(slice_rows / kLogits, 1) * kLogits;
     for (uint64_t first = 0; first < vocabulary_; first += step) {
       RunSlice(first, std::min(step, vocabulary_ - first));
@@ -145,7 +146,7 @@ class Scorer {
   }
 
   void RunSlice(uint64_t first, uint64_t rows) {
-    for (Head& head : heads_) {
+    for (ScoredHead& head : heads_) {
       DenseMaker maker(head.input->weights->checkpoint(), run_.compute,
                        run_.threads);
       head.slice.clear();
@@ -154,21 +155,21 @@ class Scorer {
                                         std::min(kLogits, rows - row)));
       }
     }
-    ParallelFor((scored_.size() + kChunkRows - 1) / kChunkRows, run_.threads,
-                [&](uint64_t chunk, int worker) {
-                  const uint64_t start = chunk * kChunkRows;
+    ParallelFor((scored_.size() + kChunkTokens - 1) / kChunkTokens,
+                run_.threads, [&](uint64_t chunk, int worker) {
+                  const uint64_t start = chunk * kChunkTokens;
                   RunChunk(first, start,
-                           std::min(kChunkRows, scored_.size() - start),
+                           std::min(kChunkTokens, scored_.size() - start),
                            workers_[static_cast<size_t>(worker)]);
                 });
-    for (const Head& head : heads_) {
+    for (const ScoredHead& head : heads_) {
       run_.progress->Advance(2 * rows * head.matrix->cols * scored_.size() /
                              total_);
     }
   }
 
   // What the head is multiplied with, for scored tokens [start, start + n).
-  void Load(const Head& head, uint64_t start, uint64_t n,
+  void Load(const ScoredHead& head, uint64_t start, uint64_t n,
             std::vector<float>& buffer) const {
     const uint64_t width = head.matrix->cols;
     float* rows = Room(buffer, n * width);
@@ -184,7 +185,8 @@ class Scorer {
     head.norm.Apply(rows, n, width, rows);
   }
 
-  void RunChunk(uint64_t first, uint64_t start, uint64_t n, Worker& worker) {
+  void RunChunk(uint64_t first, uint64_t start, uint64_t n,
+                HeadWorker& worker) {
     const bool compare = run_.options->compare;
     worker.normed.resize(heads_.size());
     worker.shrink.resize(n);
@@ -217,7 +219,7 @@ class Scorer {
     }
   }
 
-  static const float* Logits(const Head& head, size_t part,
+  static const float* Logits(const ScoredHead& head, size_t part,
                              const std::vector<float>& normed, uint64_t n,
                              std::vector<float>& buffer) {
     const Linear& linear = *head.slice[part];
@@ -228,7 +230,7 @@ class Scorer {
     return logits;
   }
 
-  double Add(Head& head, uint64_t i, uint64_t column, uint64_t columns,
+  double Add(ScoredHead& head, uint64_t i, uint64_t column, uint64_t columns,
              const float* logits) {
     RunningSoftmax& state = head.state[i];
     const auto token = static_cast<uint64_t>(scored_[i].token);
@@ -240,7 +242,7 @@ class Scorer {
 
   // Adds the scores of the block.
   void Finish(size_t model, ModelScores& scores) const {
-    const Head& head = heads_[model];
+    const ScoredHead& head = heads_[model];
     for (size_t i = 0; i < scored_.size(); ++i) {
       const RunningSoftmax& q = head.state[i];
       CheckFinite(head, i);
@@ -255,7 +257,7 @@ class Scorer {
     }
   }
 
-  void CheckFinite(const Head& head, size_t i) const {
+  void CheckFinite(const ScoredHead& head, size_t i) const {
     const RunningSoftmax& state = head.state[i];
     if (std::isfinite(state.sum) && std::isfinite(state.max) &&
         std::isfinite(state.target)) {
@@ -270,8 +272,8 @@ class Scorer {
   const RunContext& run_;
   uint64_t total_;                   // scored tokens
   std::vector<ScoredToken> scored_;  // of the block
-  std::vector<Head> heads_;
-  std::vector<Worker> workers_;
+  std::vector<ScoredHead> heads_;
+  std::vector<HeadWorker> workers_;
   uint64_t vocabulary_ = 0;
 };
 

@@ -1,12 +1,12 @@
 #include "ram/export/audit.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <set>
 
 #include "ram/base/error.h"
 #include "ram/base/parallel.h"
+#include "ram/base/stopwatch.h"
 #include "ram/container/gguf.h"
 #include "ram/container/safetensors.h"
 #include "ram/export/output_audit.h"
@@ -225,7 +225,7 @@ void OutputAudit::CheckFinite(size_t unit, std::span<const uint64_t> counts) {
 }
 
 AuditResult OutputAudit::Run() {
-  const auto begin = std::chrono::steady_clock::now();
+  const Stopwatch stopwatch;
   threads_ = ResolveThreads(options_.threads);
   OpenFiles();
   FindStrayFiles();
@@ -243,9 +243,7 @@ AuditResult OutputAudit::Run() {
     CheckFinite();
     if (options_.source) CompareWithSource();
   }
-  result_.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin)
-          .count();
+  result_.seconds = stopwatch.Seconds();
   return std::move(result_);
 }
 

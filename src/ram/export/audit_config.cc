@@ -4,7 +4,6 @@
 namespace ram {
 namespace {
 
-constexpr char kConfigName[] = "config.json";
 constexpr char kIndexName[] = "model.safetensors.index.json";
 
 // What a runtime makes of an entry: 16-bit without one.

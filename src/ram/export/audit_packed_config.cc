@@ -9,7 +9,6 @@
 namespace ram {
 namespace {
 
-constexpr char kConfigName[] = "config.json";
 constexpr char kNothing[] = "not quantized";
 
 // What compressed-tensors makes of a group's weights.

@@ -20,7 +20,7 @@ namespace ram {
 namespace {
 
 // The buffers of one thread.
-struct Worker {
+struct AuditWorker {
   SliceReader reader;
   std::vector<std::byte> parts[3];
   std::vector<std::byte> unpaired;
@@ -57,9 +57,9 @@ class OutputAudit::SourceComparison {
  private:
   void FindStored();
   void AddInputChains();
-  void CompareSlice(uint64_t item, Worker& worker);
-  FiniteSums CompareUnit(const Slice& slice, Worker& worker);
-  void ComparePlain(const Slice& slice, Worker& worker);
+  void CompareSlice(uint64_t item, AuditWorker& worker);
+  FiniteSums CompareUnit(const Slice& slice, AuditWorker& worker);
+  void ComparePlain(const Slice& slice, AuditWorker& worker);
   void ReportUnits();
   void ReportPlain();
   void ReportInputs();
@@ -148,7 +148,7 @@ void OutputAudit::SourceComparison::AddInputChains() {
 }
 
 FiniteSums OutputAudit::SourceComparison::CompareUnit(const Slice& slice,
-                                                      Worker& worker) {
+                                                      AuditWorker& worker) {
   const Scheme& scheme = schemes_[slice.index];
   const bool codes =
       scheme.kind == SchemeKind::kAffine || scheme.kind == SchemeKind::kInt;
@@ -193,7 +193,7 @@ FiniteSums OutputAudit::SourceComparison::CompareUnit(const Slice& slice,
 }
 
 void OutputAudit::SourceComparison::ComparePlain(const Slice& slice,
-                                                 Worker& worker) {
+                                                 AuditWorker& worker) {
   const ExpectedTensor& tensor = *plain_[slice.index];
   const auto expected = worker.reader.ReadPlain(slice);
   const PlainTensor& plain = layout_.plain[slice.index];
@@ -209,7 +209,7 @@ void OutputAudit::SourceComparison::ComparePlain(const Slice& slice,
 }
 
 void OutputAudit::SourceComparison::CompareSlice(uint64_t item,
-                                                 Worker& worker) {
+                                                 AuditWorker& worker) {
   const Slice slice = slices_[item];
   if (slice.plain && plain_[slice.index] != nullptr) {
     ComparePlain(slice, worker);
@@ -278,7 +278,7 @@ void OutputAudit::SourceComparison::ReportInputs() {
 void OutputAudit::SourceComparison::Run() {
   FindStored();
   AddInputChains();
-  std::vector<Worker> workers;
+  std::vector<AuditWorker> workers;
   for (int i = 0; i < audit_.threads_; ++i) {
     workers.push_back(
         {SliceReader(source_, layout_, slices_.max_weights()), {}, {}, {}});

@@ -29,7 +29,7 @@ namespace ram {
 namespace {
 
 // The buffers of one thread.
-struct Worker {
+struct ExportWorker {
   SliceReader reader;
   std::vector<std::byte> codes, scales, biases, paired;
   std::vector<float> decoded;
@@ -68,15 +68,15 @@ class Exporter {
  private:
   void AddInputChains();
   void WriteShapes();
-  void WriteSlice(uint64_t item, Worker& worker);
+  void WriteSlice(uint64_t item, ExportWorker& worker);
   FiniteSums WriteUnit(const Slice& slice, std::span<const float> weights,
-                       Worker& worker);
+                       ExportWorker& worker);
   FiniteSums WriteCodes(const Slice& slice, std::span<const float> weights,
-                        Worker& worker);
+                        ExportWorker& worker);
   FiniteSums WriteBlocks(const Slice& slice, std::span<const float> weights,
-                         Worker& worker);
+                         ExportWorker& worker);
   FiniteSums WriteKept(const Slice& slice, std::span<const float> weights,
-                       Worker& worker);
+                       ExportWorker& worker);
   void CheckFinite(const Slice& slice, std::span<const float> weights,
                    const FiniteSums& sums) const;
 
@@ -130,7 +130,7 @@ void Exporter::CheckFinite(const Slice& slice, std::span<const float> weights,
 
 FiniteSums Exporter::WriteCodes(const Slice& slice,
                                 std::span<const float> weights,
-                                Worker& worker) {
+                                ExportWorker& worker) {
   const Unit& unit = layout_.units[slice.index];
   const Scheme& scheme = schemes_[slice.index];
   const uint64_t code_bytes = AffineCodeBytes(scheme, slice.cols);
@@ -167,7 +167,7 @@ FiniteSums Exporter::WriteCodes(const Slice& slice,
 
 FiniteSums Exporter::WriteBlocks(const Slice& slice,
                                  std::span<const float> weights,
-                                 Worker& worker) {
+                                 ExportWorker& worker) {
   const Unit& unit = layout_.units[slice.index];
   const Scheme& scheme = schemes_[slice.index];
   const bool fast = plan_.units[slice.index].encoder == Encoder::kFast;
@@ -189,7 +189,8 @@ FiniteSums Exporter::WriteBlocks(const Slice& slice,
 }
 
 FiniteSums Exporter::WriteKept(const Slice& slice,
-                               std::span<const float> weights, Worker& worker) {
+                               std::span<const float> weights,
+                               ExportWorker& worker) {
   const Unit& unit = layout_.units[slice.index];
   const std::span<const std::byte> kept = worker.reader.Kept(slice);
   if (worker.decoded.size() < weights.size()) {
@@ -206,7 +207,8 @@ FiniteSums Exporter::WriteKept(const Slice& slice,
 }
 
 FiniteSums Exporter::WriteUnit(const Slice& slice,
-                               std::span<const float> weights, Worker& worker) {
+                               std::span<const float> weights,
+                               ExportWorker& worker) {
   switch (schemes_[slice.index].kind) {
     case SchemeKind::kAffine:
     case SchemeKind::kInt:
@@ -219,7 +221,7 @@ FiniteSums Exporter::WriteUnit(const Slice& slice,
   return WriteKept(slice, weights, worker);
 }
 
-void Exporter::WriteSlice(uint64_t item, Worker& worker) {
+void Exporter::WriteSlice(uint64_t item, ExportWorker& worker) {
   const Slice slice = slices_[item];
   if (slice.plain) {
     const PlainTensor& plain = layout_.plain[slice.index];
@@ -262,7 +264,7 @@ void Exporter::WriteWeights() {
   files_.AddChains(chains_);
   WriteShapes();
   uint64_t source_bytes = 0;
-  std::vector<Worker> workers;
+  std::vector<ExportWorker> workers;
   for (int i = 0; i < threads; ++i) {
     workers.push_back({SliceReader(checkpoint_, layout_, slices_.max_weights()),
                        {},

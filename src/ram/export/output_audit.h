@@ -19,6 +19,8 @@
 
 namespace ram {
 
+inline constexpr char kConfigName[] = "config.json";
+
 class OutputAudit {
  public:
   OutputAudit(const std::filesystem::path& directory, const Record& record,

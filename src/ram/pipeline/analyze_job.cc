@@ -5,9 +5,9 @@
 #include "ram/analysis/profile.h"
 #include "ram/base/error.h"
 #include "ram/base/output.h"
+#include "ram/base/stopwatch.h"
 #include "ram/checkpoint/nonfinite.h"
 #include "ram/export/gguf_metadata.h"
-#include "ram/pipeline/stopwatch.h"
 
 namespace ram {
 namespace {

@@ -6,12 +6,12 @@
 #include "ram/base/digest.h"
 #include "ram/base/error.h"
 #include "ram/base/output.h"
+#include "ram/base/stopwatch.h"
 #include "ram/base/version.h"
 #include "ram/checkpoint/nonfinite.h"
 #include "ram/export/gguf_metadata.h"
 #include "ram/export/record.h"
 #include "ram/pipeline/analyze_job.h"
-#include "ram/pipeline/stopwatch.h"
 
 namespace ram {
 namespace {

@@ -7,7 +7,7 @@
 #include "ram/base/error.h"
 #include "ram/base/json.h"
 #include "ram/base/output.h"
-#include "ram/pipeline/stopwatch.h"
+#include "ram/base/stopwatch.h"
 #include "ram/tokenizer/chat_template.h"
 #include "ram/tokenizer/tokenizer.h"
 #include "ram/tokenizer/unicode.h"

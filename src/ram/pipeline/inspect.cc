@@ -13,7 +13,7 @@
 namespace ram {
 namespace {
 
-std::string ShapeText(std::span<const uint64_t> shape) {
+std::string Dimensions(std::span<const uint64_t> shape) {
   return shape.empty() ? "scalar" : fmt::format("{}", fmt::join(shape, " x "));
 }
 
@@ -106,7 +106,7 @@ std::vector<NamePattern> FindPatterns(const Model& model) {
       high = std::max(high, parts.numbers[n]);
     }
     Merge(pattern.dtype, StorageLabel(tensor), "mixed");
-    Merge(pattern.shape, ShapeText(tensor.shape), "various");
+    Merge(pattern.shape, Dimensions(tensor.shape), "various");
     Merge(pattern.use, std::string(UseName(model.uses[i])), "various");
     ++pattern.tensors;
     pattern.weights += tensor.elements();

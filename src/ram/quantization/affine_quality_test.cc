@@ -24,7 +24,7 @@ double SignalToNoise(const Scheme& scheme, Encoder encoder) {
 // Signal to noise in dB on Gaussian weights, measured with MLX and with a
 // least-squares search outside this project. At 2 and 3 bits our search
 // minimises a weighed error and gives up a little of the plain one.
-struct Reference {
+struct AffineReference {
   Scheme scheme;
   double min_max;
   double search;
@@ -32,12 +32,13 @@ struct Reference {
 };
 
 TEST(AffineQualityTest, ReachesTheKnownSignalToNoise) {
-  for (const Reference& known : {Reference{Affine(8, 64), 43.4, 45.4, 0},
-                                 {Affine(4, 64), 20.8, 21.7, 0},
-                                 {Affine(4, 32), 21.8, 23.0, 0},
-                                 {Affine(3, 64), 14.4, 15.6, 0.3},
-                                 {Affine(2, 64), 8.1, 9.9, 0.4},
-                                 {Affine(2, 32), 8.8, 10.5, 0.4}}) {
+  for (const AffineReference& known :
+       {AffineReference{Affine(8, 64), 43.4, 45.4, 0},
+        {Affine(4, 64), 20.8, 21.7, 0},
+        {Affine(4, 32), 21.8, 23.0, 0},
+        {Affine(3, 64), 14.4, 15.6, 0.3},
+        {Affine(2, 64), 8.1, 9.9, 0.4},
+        {Affine(2, 32), 8.8, 10.5, 0.4}}) {
     const std::string label = SchemeLabel(known.scheme);
     EXPECT_NEAR(SignalToNoise(known.scheme, Encoder::kMinMax), known.min_max,
                 0.1)

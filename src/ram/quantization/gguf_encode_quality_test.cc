@@ -17,15 +17,15 @@
 namespace ram {
 namespace {
 
-constexpr uint64_t kCols = 256;
-constexpr BlockEffort kEfforts[] = {BlockEffort::kFast, BlockEffort::kBest};
+constexpr uint64_t kQualityCols = 256;
+constexpr BlockEffort kBothEfforts[] = {BlockEffort::kFast, BlockEffort::kBest};
 
 std::vector<std::byte> EncodeAll(GgmlType type, BlockEffort effort,
                                  const std::vector<float>& weights) {
   const GgmlTypeFacts& facts = FactsOf(type);
   std::vector<std::byte> out(weights.size() / facts.block_weights *
                              facts.block_bytes);
-  EncodeBlocks(type, effort, weights, kCols, {}, out.data());
+  EncodeBlocks(type, effort, weights, kQualityCols, {}, out.data());
   return out;
 }
 
@@ -73,7 +73,7 @@ TEST(GgufEncodeQualityTest, IsNeverWorseThanTheGgufPackage) {
     const std::string name(FactsOf(type).name);
     const std::vector<float> theirs =
         DecodeAll(type, ReadGolden(name), weights.size());
-    for (const BlockEffort effort : kEfforts) {
+    for (const BlockEffort effort : kBothEfforts) {
       const std::vector<float> ours =
           DecodeAll(type, EncodeAll(type, effort, weights), weights.size());
       for (size_t i = 0; i < weights.size(); i += 32) {
@@ -195,7 +195,7 @@ double WeighedError(GgmlType type, const std::vector<float>& weights,
 
 TEST(GgufEncodeQualityTest, BestIsBetterThanFast) {
   for (const std::vector<float>& weights :
-       {Gaussian(256 * kCols), HeavyTailed(256 * kCols)}) {
+       {Gaussian(256 * kQualityCols), HeavyTailed(256 * kQualityCols)}) {
     for (const GgmlType type :
          {GgmlType::kQ8_0, GgmlType::kQ4_0, GgmlType::kQ4_1, GgmlType::kQ5_0,
           GgmlType::kQ5_1, GgmlType::kQ2_K, GgmlType::kQ3_K, GgmlType::kQ4_K,
@@ -214,9 +214,9 @@ TEST(GgufEncodeQualityTest, BestIsBetterThanFast) {
 
 TEST(GgufEncodeQualityTest, IsNeverWorseThanPlainRounding) {
   for (const std::vector<float>& weights :
-       {Gaussian(256 * kCols), HeavyTailed(256 * kCols)}) {
+       {Gaussian(256 * kQualityCols), HeavyTailed(256 * kQualityCols)}) {
     for (const PlainRounding& plain : kPlainRoundings) {
-      for (const BlockEffort effort : kEfforts) {
+      for (const BlockEffort effort : kBothEfforts) {
         const std::vector<float> ours = DecodeAll(
             plain.type, EncodeAll(plain.type, effort, weights), weights.size());
         for (size_t at = 0; at < weights.size(); at += 256) {
@@ -236,19 +236,19 @@ TEST(GgufEncodeQualityTest, IsNeverWorseThanPlainRounding) {
 // and gives up a little of the plain error.
 TEST(GgufEncodeQualityTest, ReachesTheKnownSignalToNoise) {
   const std::vector<float> weights =
-      Rounded(DType::kBF16, Gaussian(1024 * kCols));
+      Rounded(DType::kBF16, Gaussian(1024 * kQualityCols));
   double power = 0;
   for (const float w : weights) power += static_cast<double>(w) * w;
-  struct Reference {
+  struct KnownNoise {
     GgmlType type;
     double decibels;
     double given_up = 0;
   };
-  for (const Reference& known : {Reference{GgmlType::kQ4_K, 22.9},
-                                 {GgmlType::kIQ4_XS, 22.3, 0.15},
-                                 {GgmlType::kQ3_K, 16.4, 0.1},
-                                 {GgmlType::kQ2_K, 10.6}}) {
-    for (const BlockEffort effort : kEfforts) {
+  for (const KnownNoise& known : {KnownNoise{GgmlType::kQ4_K, 22.9},
+                                  {GgmlType::kIQ4_XS, 22.3, 0.15},
+                                  {GgmlType::kQ3_K, 16.4, 0.1},
+                                  {GgmlType::kQ2_K, 10.6}}) {
+    for (const BlockEffort effort : kBothEfforts) {
       const std::vector<float> decoded = DecodeAll(
           known.type, EncodeAll(known.type, effort, weights), weights.size());
       const double noise = SquaredError(weights, decoded, 0, weights.size());

@@ -11,7 +11,7 @@
 namespace ram {
 namespace {
 
-double SignalToNoise(const Scheme& scheme, Encoder encoder) {
+double PackedSignalToNoise(const Scheme& scheme, Encoder encoder) {
   const std::vector<float> weights =
       Rounded(DType::kBF16, Gaussian(1024 * 1024));
   double power = 0;
@@ -25,7 +25,7 @@ double SignalToNoise(const Scheme& scheme, Encoder encoder) {
 // Signal to noise in dB on Gaussian weights: of compressed-tensors' rounding,
 // and of the best of 60 or more scales of either sign, plain squared error,
 // both by a program outside this project.
-struct Reference {
+struct PackedReference {
   Scheme scheme;
   double min_max;
   double best;
@@ -33,16 +33,16 @@ struct Reference {
 };
 
 TEST(PackedIntQualityTest, ComesCloseToTheBestOfManyScales) {
-  for (const Reference& known :
-       {Reference{SignedInt(4, 128), 19.12, 20.32, 0.1},
+  for (const PackedReference& known :
+       {PackedReference{SignedInt(4, 128), 19.12, 20.32, 0.1},
         {SignedInt(4, 32), 20.46, 21.84, 0.1},
         {SignedInt(8, 128), 43.03, 44.21, 0.15},
         {SignedInt(8, 32), 44.31, 46.29, 0.25}}) {
     const std::string label = SchemeLabel(known.scheme);
-    EXPECT_NEAR(SignalToNoise(known.scheme, Encoder::kMinMax), known.min_max,
-                0.05)
+    EXPECT_NEAR(PackedSignalToNoise(known.scheme, Encoder::kMinMax),
+                known.min_max, 0.05)
         << label;
-    EXPECT_GT(SignalToNoise(known.scheme, Encoder::kSearch),
+    EXPECT_GT(PackedSignalToNoise(known.scheme, Encoder::kSearch),
               known.best - known.given_up)
         << label;
   }

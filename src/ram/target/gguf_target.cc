@@ -17,9 +17,9 @@
 namespace ram {
 namespace {
 
-constexpr char kMtpReason[] =
+constexpr char kNoMtpInGguf[] =
     "multi-token prediction: written without these layers";
-constexpr char kVisionReason[] =
+constexpr char kNoVisionInGguf[] =
     "vision tower or its projector: llama.cpp keeps it in a file of its own";
 
 // Tables of a GGUF file that are computed anew for other targets.
@@ -60,9 +60,9 @@ GgmlType StandIn(GgmlType type) {
   }
 }
 
-class Describer {
+class GgufDescriber {
  public:
-  explicit Describer(const Model& model)
+  explicit GgufDescriber(const Model& model)
       : model_(model),
         family_(FindGgufTargetFamily(model)),
         config_(model.config,
@@ -208,8 +208,8 @@ class Describer {
 
   std::optional<std::string> WhyDropped(uint32_t index) const {
     if (auto why = WhyNeverRead(model_, index)) return why;
-    if (model_.sections[index] == Section::kMtp) return kMtpReason;
-    if (model_.sections[index] == Section::kVision) return kVisionReason;
+    if (model_.sections[index] == Section::kMtp) return kNoMtpInGguf;
+    if (model_.sections[index] == Section::kVision) return kNoVisionInGguf;
     if (tied_[index]) return kTiedReason;
     return std::nullopt;
   }
@@ -290,7 +290,7 @@ Scheme GgufTarget::Closest(const Unit& unit, const Scheme& wanted) const {
 }
 
 TargetLayout GgufTarget::Describe(const Model& model) const {
-  return Describer(model).Describe();
+  return GgufDescriber(model).Describe();
 }
 
 std::vector<OutputFileLayout> GgufTarget::LayOutFiles(

@@ -11,6 +11,7 @@
 #include "ram/base/temporary_directory.h"
 #include "ram/checkpoint/checkpoint.h"
 #include "ram/checkpoint/expected_tensors.h"
+#include "ram/target/test_layout.h"
 
 namespace ram {
 namespace {
@@ -21,19 +22,8 @@ using testing::Pair;
 using testing::UnorderedElementsAre;
 using Shape = std::vector<uint64_t>;
 
-Model ModelOf(const Json& config) {
-  return DescribeModel(config, ExpectedTensors(config), "model");
-}
-
 Model Tiny(const std::string& name) {
   return Checkpoint::Open(RAM_SOURCE_DIR "/tests/data/forward/" + name).model();
-}
-
-const Unit& UnitNamed(const TargetLayout& layout, std::string_view name) {
-  for (const Unit& unit : layout.units) {
-    if (unit.name == name) return unit;
-  }
-  throw std::out_of_range(std::string(name));
 }
 
 const PlainTensor& PlainNamed(const TargetLayout& layout,

@@ -12,19 +12,20 @@
 namespace ram {
 namespace {
 
-constexpr char kMtpReason[] =
+constexpr char kNoMtpInMlx[] =
     "multi-token prediction: mlx-lm does not read these layers";
-constexpr char kVisionReason[] =
+constexpr char kNoVisionInMlx[] =
     "vision tower or its projector: mlx-lm loads the text model alone";
 
-struct Group {
+struct ModuleGroup {
   std::string module;
   std::vector<uint32_t> members;
 };
 
 // In the order of the first member.
-std::vector<Group> GroupByModule(const MlxFamily* family, const Model& model) {
-  std::vector<Group> groups;
+std::vector<ModuleGroup> GroupByModule(const MlxFamily* family,
+                                       const Model& model) {
+  std::vector<ModuleGroup> groups;
   std::unordered_map<std::string, size_t> index;
   for (uint32_t i = 0; i < model.matrices.size(); ++i) {
     const Matrix& matrix = model.matrices[i];
@@ -38,7 +39,7 @@ std::vector<Group> GroupByModule(const MlxFamily* family, const Model& model) {
 }
 
 // Experts 0, 1, 2... of equal shape; the shape of their stack.
-std::vector<uint64_t> StackShape(const Model& model, const Group& group) {
+std::vector<uint64_t> StackShape(const Model& model, const ModuleGroup& group) {
   const Matrix& first = model.matrices[group.members.front()];
   for (size_t e = 0; e < group.members.size(); ++e) {
     const Matrix& matrix = model.matrices[group.members[e]];
@@ -58,7 +59,7 @@ std::vector<uint64_t> StackShape(const Model& model, const Group& group) {
   return {group.members.size(), first.rows, first.cols};
 }
 
-Unit UnitOf(const MlxFamily* family, const Model& model, Group group) {
+Unit UnitOf(const MlxFamily* family, const Model& model, ModuleGroup group) {
   auto& members = group.members;
   const auto& matrices = model.matrices;
   std::sort(members.begin(), members.end(), [&](uint32_t a, uint32_t b) {
@@ -112,8 +113,8 @@ PlainTensor::Change ChangeOf(std::string_view name, size_t dimensions) {
 std::optional<std::string> WhyDropped(const MlxFamily* family,
                                       const Model& model, uint32_t tensor) {
   if (auto why = WhyNeverRead(model, tensor)) return why;
-  if (model.sections[tensor] == Section::kMtp) return kMtpReason;
-  if (model.sections[tensor] == Section::kVision) return kVisionReason;
+  if (model.sections[tensor] == Section::kMtp) return kNoMtpInMlx;
+  if (model.sections[tensor] == Section::kVision) return kNoVisionInMlx;
   const std::string& name = model.tensors[tensor].name;
   if (family && family->family == "GPT-2" && name.ends_with(".attn.bias")) {
     return "a causal mask, which the runtime makes itself";
@@ -165,7 +166,7 @@ TargetLayout MlxTarget::Describe(const Model& model) const {
   const MlxFamily* family = FindMlxFamily(model);
   if (family) CheckMlxLoads(*family, model);
   TargetLayout layout;
-  for (Group& group : GroupByModule(family, model)) {
+  for (ModuleGroup& group : GroupByModule(family, model)) {
     layout.units.push_back(UnitOf(family, model, std::move(group)));
   }
   SplitTensors(family, model, layout);

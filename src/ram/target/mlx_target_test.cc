@@ -8,16 +8,13 @@
 
 #include "ram/base/error.h"
 #include "ram/checkpoint/expected_tensors.h"
+#include "ram/target/test_layout.h"
 
 namespace ram {
 namespace {
 
 using testing::ElementsAre;
 using Shape = std::vector<uint64_t>;
-
-Model ModelOf(const Json& config) {
-  return DescribeModel(config, ExpectedTensors(config), "model");
-}
 
 Json QwenConfig() {
   return Json::parse(R"({
@@ -30,13 +27,6 @@ Json QwenConfig() {
 
 std::vector<Scheme> All(const TargetLayout& layout, const Scheme& scheme) {
   return std::vector<Scheme>(layout.units.size(), scheme);
-}
-
-const Unit& UnitNamed(const TargetLayout& layout, std::string_view name) {
-  for (const Unit& unit : layout.units) {
-    if (unit.name == name) return unit;
-  }
-  throw std::out_of_range(std::string(name));
 }
 
 std::map<std::string, Shape> StoredShapes(const TargetLayout& layout,

@@ -27,11 +27,11 @@ StoredTensor Stored(std::string name, Kind kind, uint32_t index, DType dtype,
 }
 
 // What is written together: the tensors of a module, or one plain tensor.
-using Item = std::vector<StoredTensor>;
+using TensorSet = std::vector<StoredTensor>;
 
-Item ModuleItem(const Unit& unit, uint32_t index, uint32_t module,
-                const ModuleTensors& tensors) {
-  Item item;
+TensorSet ModuleItem(const Unit& unit, uint32_t index, uint32_t module,
+                     const ModuleTensors& tensors) {
+  TensorSet item;
   for (const ModuleTensor& tensor : tensors) {
     std::vector<uint64_t> shape = {2};
     if (tensor.kind != Kind::kShape) {
@@ -73,10 +73,10 @@ std::vector<Source> SourcesInOrder(const TargetLayout& layout) {
   return sources;
 }
 
-std::vector<Item> ItemsInOrder(const SafetensorsStyle& style,
-                               const TargetLayout& layout,
-                               std::span<const Scheme> schemes) {
-  std::vector<Item> items;
+std::vector<TensorSet> ItemsInOrder(const SafetensorsStyle& style,
+                                    const TargetLayout& layout,
+                                    std::span<const Scheme> schemes) {
+  std::vector<TensorSet> items;
   for (const Source& source : SourcesInOrder(layout)) {
     if (source.plain) {
       const PlainTensor& plain = layout.plain[source.index];
@@ -114,11 +114,11 @@ class Sharder {
  public:
   explicit Sharder(uint64_t max_bytes) : max_bytes_(max_bytes) {}
 
-  void Add(Item& item) {
+  void Add(TensorSet& item) {
     // A module too large for any shard is split by tensor.
     if (kShardFixedBytes + Bound(item) > max_bytes_ && item.size() > 1) {
       for (StoredTensor& tensor : item) {
-        Item single;
+        TensorSet single;
         single.push_back(std::move(tensor));
         Add(single);
       }
@@ -135,7 +135,7 @@ class Sharder {
     }
   }
 
-  std::vector<Item> Take() {
+  std::vector<TensorSet> Take() {
     if (shards_.empty()) shards_.emplace_back();
     return std::move(shards_);
   }
@@ -143,11 +143,11 @@ class Sharder {
  private:
   uint64_t max_bytes_;
   uint64_t filled_ = 0;
-  std::vector<Item> shards_;
+  std::vector<TensorSet> shards_;
 };
 
 OutputFileLayout LayOutShard(std::string name, std::string_view format,
-                             Item tensors) {
+                             TensorSet tensors) {
   std::vector<SafetensorsTensor> entries;
   entries.reserve(tensors.size());
   for (const StoredTensor& tensor : tensors) {
@@ -275,10 +275,10 @@ std::vector<OutputFileLayout> LayOutSafetensorsFiles(
     const SafetensorsStyle& style, const TargetLayout& layout,
     std::span<const Scheme> schemes, uint64_t max_shard_bytes) {
   Sharder sharder(max_shard_bytes);
-  for (Item& item : ItemsInOrder(style, layout, schemes)) {
+  for (TensorSet& item : ItemsInOrder(style, layout, schemes)) {
     sharder.Add(item);
   }
-  std::vector<Item> shards = sharder.Take();
+  std::vector<TensorSet> shards = sharder.Take();
   std::vector<OutputFileLayout> files;
   files.reserve(shards.size());
   for (size_t i = 0; i < shards.size(); ++i) {

@@ -9,6 +9,7 @@
 #include "ram/base/json.h"
 #include "ram/checkpoint/expected_tensors.h"
 #include "ram/target/safetensors_files.h"
+#include "ram/target/test_layout.h"
 
 namespace ram {
 namespace {
@@ -40,21 +41,10 @@ Json MixtureConfig() {
   return config;
 }
 
-Model ModelOf(const Json& config) {
-  return DescribeModel(config, ExpectedTensors(config), "model");
-}
-
 std::vector<std::string> UnitNames(const TargetLayout& layout) {
   std::vector<std::string> names;
   for (const Unit& unit : layout.units) names.push_back(unit.name);
   return names;
-}
-
-const Unit& UnitNamed(const TargetLayout& layout, std::string_view name) {
-  for (const Unit& unit : layout.units) {
-    if (unit.name == name) return unit;
-  }
-  throw std::out_of_range(std::string(name));
 }
 
 // `scheme` where it is legal, 16 bits elsewhere.
@@ -67,7 +57,7 @@ std::vector<Scheme> Everywhere(const TargetLayout& layout,
   return schemes;
 }
 
-std::map<std::string, std::vector<uint64_t>> StoredShapes(
+std::map<std::string, std::vector<uint64_t>> ShapesUnder(
     const TargetLayout& layout, std::span<const Scheme> schemes) {
   std::map<std::string, std::vector<uint64_t>> shapes;
   for (const OutputFileLayout& file : kPortable.LayOutFiles(layout, schemes)) {
@@ -112,8 +102,7 @@ TEST(VllmTargetTest, TakesAllExpertsOfALayerTogether) {
 
 TEST(VllmTargetTest, StoresEveryModuleByItself) {
   const TargetLayout layout = kPortable.Describe(ModelOf(DenseConfig()));
-  const auto shapes =
-      StoredShapes(layout, Everywhere(layout, SignedInt(4, 32)));
+  const auto shapes = ShapesUnder(layout, Everywhere(layout, SignedInt(4, 32)));
   const std::string down = "model.layers.0.mlp.down_proj";
   EXPECT_THAT(shapes.at(down + ".weight_packed"), ElementsAre(128, 20));
   EXPECT_THAT(shapes.at(down + ".weight_scale"), ElementsAre(128, 5));

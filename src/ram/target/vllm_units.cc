@@ -63,9 +63,9 @@ std::string ExpertModule(std::string_view name) {
   return module;
 }
 
-class Describer {
+class VllmDescriber {
  public:
-  Describer(const Model& model, std::span<const Scheme> schemes)
+  VllmDescriber(const Model& model, std::span<const Scheme> schemes)
       : model_(model), schemes_(schemes), main_dtype_(model.main_dtype()) {}
 
   TargetLayout Run() {
@@ -271,7 +271,7 @@ class Describer {
 
 TargetLayout DescribeForVllm(const Model& model,
                              std::span<const Scheme> schemes) {
-  return Describer(model, schemes).Run();
+  return VllmDescriber(model, schemes).Run();
 }
 
 bool HoldsExperts(const Unit& unit) { return unit.name.ends_with(".experts"); }

@@ -12,7 +12,7 @@ struct DTypeFacts {
 };
 
 // In the order of the enumeration.
-constexpr std::array<DTypeFacts, 16> kFacts = {{
+constexpr std::array<DTypeFacts, 16> kDTypeFacts = {{
     {"BOOL", 1},
     {"U8", 1},
     {"I8", 1},
@@ -32,14 +32,14 @@ constexpr std::array<DTypeFacts, 16> kFacts = {{
 }};
 
 const DTypeFacts& FactsOf(DType dtype) {
-  return kFacts[static_cast<std::size_t>(dtype)];
+  return kDTypeFacts[static_cast<std::size_t>(dtype)];
 }
 
 }  // namespace
 
 std::optional<DType> ParseDType(std::string_view name) {
-  for (std::size_t i = 0; i < kFacts.size(); ++i) {
-    if (kFacts[i].name == name) return static_cast<DType>(i);
+  for (std::size_t i = 0; i < kDTypeFacts.size(); ++i) {
+    if (kDTypeFacts[i].name == name) return static_cast<DType>(i);
   }
   return std::nullopt;
 }

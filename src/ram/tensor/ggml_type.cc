@@ -9,7 +9,7 @@ namespace {
 
 using enum GgmlType;
 
-constexpr std::array<GgmlTypeFacts, 32> kFacts = {{
+constexpr std::array<GgmlTypeFacts, 32> kGgmlTypeFacts = {{
     {kF32, "F32", 1, 4},
     {kF16, "F16", 1, 2},
     {kQ4_0, "Q4_0", 32, 18},
@@ -45,7 +45,7 @@ constexpr std::array<GgmlTypeFacts, 32> kFacts = {{
 }};
 
 constexpr bool Holds(GgmlType type, uint32_t weights, uint32_t bytes) {
-  for (const GgmlTypeFacts& facts : kFacts) {
+  for (const GgmlTypeFacts& facts : kGgmlTypeFacts) {
     if (facts.type != type) continue;
     return facts.block_weights == weights && facts.block_bytes == bytes;
   }
@@ -68,9 +68,9 @@ static_assert(Holds(kIQ4_XS, 256, 2 + 2 + 4 + 128));
 
 const GgmlTypeFacts* Find(GgmlType type) {
   const auto* const found =
-      std::find_if(kFacts.begin(), kFacts.end(),
+      std::find_if(kGgmlTypeFacts.begin(), kGgmlTypeFacts.end(),
                    [&](const GgmlTypeFacts& f) { return f.type == type; });
-  return found == kFacts.end() ? nullptr : found;
+  return found == kGgmlTypeFacts.end() ? nullptr : found;
 }
 
 }  // namespace
@@ -81,7 +81,7 @@ std::optional<GgmlType> ParseGgmlType(uint32_t id) {
 }
 
 std::optional<GgmlType> ParseGgmlType(std::string_view name) {
-  for (const GgmlTypeFacts& facts : kFacts) {
+  for (const GgmlTypeFacts& facts : kGgmlTypeFacts) {
     if (facts.name == name) return facts.type;
   }
   return std::nullopt;

@@ -18,7 +18,7 @@ class Spaces : public Decoder {
   }
 };
 
-class ByteLevel : public Decoder {
+class ByteLevelDecoder : public Decoder {
  public:
   void Apply(std::vector<std::string>& parts) const override {
     for (std::string& part : parts) {
@@ -61,9 +61,9 @@ class Fuse : public Decoder {
 };
 
 // Up to `start` and `stop` times `content` at the ends of every part.
-class Strip : public Decoder {
+class StripDecoder : public Decoder {
  public:
-  Strip(std::string content, uint64_t start, uint64_t stop)
+  StripDecoder(std::string content, uint64_t start, uint64_t stop)
       : content_(std::move(content)), start_(start), stop_(stop) {}
 
   void Apply(std::vector<std::string>& parts) const override {
@@ -85,9 +85,9 @@ class Strip : public Decoder {
   uint64_t stop_;
 };
 
-class Replace : public Decoder {
+class ReplaceDecoder : public Decoder {
  public:
-  Replace(Regex pattern, std::string content)
+  ReplaceDecoder(Regex pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
   void Apply(std::vector<std::string>& parts) const override {
     for (std::string& part : parts) {
@@ -103,9 +103,9 @@ class Replace : public Decoder {
 };
 
 // The replacement becomes a space, except in front of the first part.
-class Metaspace : public Decoder {
+class MetaspaceDecoder : public Decoder {
  public:
-  Metaspace(std::string replacement, bool drop_first)
+  MetaspaceDecoder(std::string replacement, bool drop_first)
       : replacement_(std::move(replacement)), drop_first_(drop_first) {}
   void Apply(std::vector<std::string>& parts) const override {
     for (size_t i = 0; i < parts.size(); ++i) {
@@ -148,9 +148,9 @@ class BpeSuffix : public Decoder {
   std::string suffix_;
 };
 
-class Sequence : public Decoder {
+class SequenceDecoder : public Decoder {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Decoder>> steps)
+  explicit SequenceDecoder(std::vector<std::unique_ptr<Decoder>> steps)
       : steps_(std::move(steps)) {}
   void Apply(std::vector<std::string>& parts) const override {
     for (const auto& step : steps_) step->Apply(parts);
@@ -160,22 +160,22 @@ class Sequence : public Decoder {
   std::vector<std::unique_ptr<Decoder>> steps_;
 };
 
-std::unique_ptr<Decoder> ReadSequence(const Json& description,
-                                      std::string_view source) {
+std::unique_ptr<Decoder> ReadSequenceDecoder(const Json& description,
+                                             std::string_view source) {
   std::vector<std::unique_ptr<Decoder>> steps;
   for (const Json& step : ListField(description, "decoders", source)) {
     steps.push_back(MakeDecoder(step, source));
   }
-  return std::make_unique<Sequence>(std::move(steps));
+  return std::make_unique<SequenceDecoder>(std::move(steps));
 }
 
-std::unique_ptr<Decoder> ReadMetaspace(const Json& description,
-                                       std::string_view source) {
+std::unique_ptr<Decoder> ReadMetaspaceDecoder(const Json& description,
+                                              std::string_view source) {
   const bool add_space =
       OptionalBool(description, "add_prefix_space", source).value_or(true);
   const std::string scheme =
       OptionalString(description, "prepend_scheme", source).value_or("always");
-  return std::make_unique<Metaspace>(
+  return std::make_unique<MetaspaceDecoder>(
       CodePointField(description, "replacement", source),
       add_space && scheme != "never");
 }
@@ -183,7 +183,7 @@ std::unique_ptr<Decoder> ReadMetaspace(const Json& description,
 }  // namespace
 
 std::unique_ptr<Decoder> MakeByteLevelDecoder() {
-  return std::make_unique<ByteLevel>();
+  return std::make_unique<ByteLevelDecoder>();
 }
 
 std::unique_ptr<Decoder> MakeSentencePieceDecoder(bool drop_first) {
@@ -196,7 +196,7 @@ std::unique_ptr<Decoder> MakeSentencePieceDecoder(bool drop_first) {
     steps.push_back(
         {{"type", "Strip"}, {"content", " "}, {"start", 1U}, {"stop", 0U}});
   }
-  return ReadSequence({{"decoders", steps}}, "SentencePiece");
+  return ReadSequenceDecoder({{"decoders", steps}}, "SentencePiece");
 }
 
 std::unique_ptr<Decoder> MakeDecoder(const Json& description,
@@ -204,19 +204,19 @@ std::unique_ptr<Decoder> MakeDecoder(const Json& description,
   if (description.is_null()) return std::make_unique<Spaces>();
   const std::string type = ComponentType(description, "decoder", source);
   const std::string where = fmt::format("{}: {}", source, type.substr(0, 40));
-  if (type == "Sequence") return ReadSequence(description, source);
+  if (type == "Sequence") return ReadSequenceDecoder(description, source);
   if (type == "ByteLevel") return MakeByteLevelDecoder();
   if (type == "ByteFallback") return std::make_unique<ByteFallback>();
   if (type == "Fuse") return std::make_unique<Fuse>();
-  if (type == "Metaspace") return ReadMetaspace(description, where);
+  if (type == "Metaspace") return ReadMetaspaceDecoder(description, where);
   if (type == "Strip") {
-    return std::make_unique<Strip>(
+    return std::make_unique<StripDecoder>(
         CodePointField(description, "content", where),
         UintField(description, "start", where),
         UintField(description, "stop", where));
   }
   if (type == "Replace") {
-    return std::make_unique<Replace>(
+    return std::make_unique<ReplaceDecoder>(
         PatternField(description, where),
         StringField(description, "content", where));
   }

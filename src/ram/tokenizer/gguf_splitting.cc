@@ -10,20 +10,11 @@
 #include "ram/tokenizer/bpe.h"
 #include "ram/tokenizer/component_json.h"
 #include "ram/tokenizer/gguf_words.h"
+#include "ram/tokenizer/pre_tokenizer.h"
 #include "ram/tokenizer/word_cache.h"
 
 namespace ram {
 namespace {
-
-// What ByteLevel itself cuts by.
-constexpr std::string_view kGpt2Pattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+)"
-    R"(|\s+(?!\S)|\s+)";
-
-std::string Shown(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace)
-      .substr(0, 120);
-}
 
 // The steps of one of the two parts: of a Sequence, those in it.
 std::vector<const Json*> StepsOf(const Json& part, const char* list) {
@@ -78,7 +69,7 @@ class Recogniser {
     Fail(ErrorKind::kUnsupported,
          "{}: {}: found {}, which no tokenizer of llama.cpp that is known here "
          "does",
-         source_, part, Shown(found));
+         source_, part, Excerpt(found, 120));
   }
 
   void RequireEmpty(const char* key) const {
@@ -116,7 +107,7 @@ class Recogniser {
     Fail(ErrorKind::kUnsupported,
          "{}: pre_tokenizer: found words that are cut by {}{}{}, which no "
          "tokenizer of llama.cpp that is known here does",
-         source_, Shown(patterns), nfc ? " after NFC" : "",
+         source_, Excerpt(patterns, 120), nfc ? " after NFC" : "",
          ignore ? " and merges that are ignored for whole words" : "");
   }
 

@@ -7,21 +7,13 @@
 
 #include "ram/base/error.h"
 #include "ram/tokenizer/bpe.h"
+#include "ram/tokenizer/gguf_token_type.h"
 #include "ram/tokenizer/gguf_words.h"
 #include "ram/tokenizer/score_bpe.h"
 #include "ram/tokenizer/unicode.h"
 
 namespace ram {
 namespace {
-
-enum TokenType : int64_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6,
-};
 
 class Reader {
  public:
@@ -68,7 +60,8 @@ class Reader {
            source_);
     }
     types_ = metadata_.Ints("tokenizer.ggml.token_type")
-                 .value_or(std::vector<int64_t>(texts->size(), kNormal));
+                 .value_or(std::vector<int64_t>(texts->size(),
+                                                GgufTokenType::kNormal));
     CheckCount("tokenizer.ggml.token_type", types_.size(), texts->size());
     for (size_t i = 0; i < texts->size(); ++i) {
       std::string text((*texts)[i]);
@@ -77,12 +70,13 @@ class Reader {
              "{}: tokenizer.ggml.tokens: {}: found what is not UTF-8", source_,
              i);
       }
-      const bool looked_for =
-          types_[i] == kControl || types_[i] == kUserDefined;
+      const bool looked_for = types_[i] == GgufTokenType::kControl ||
+                              types_[i] == GgufTokenType::kUserDefined;
       if (looked_for && !text.empty()) {
-        parts_.added_tokens.push_back({.text = text,
-                                       .id = static_cast<TokenId>(i),
-                                       .special = types_[i] == kControl});
+        parts_.added_tokens.push_back(
+            {.text = text,
+             .id = static_cast<TokenId>(i),
+             .special = types_[i] == GgufTokenType::kControl});
       }
       entries_.push_back({std::move(text), i});
     }
@@ -161,8 +155,10 @@ class Reader {
     std::vector<bool> is_text;
     std::optional<TokenId> unknown;
     for (size_t i = 0; i < types_.size(); ++i) {
-      is_text.push_back(types_[i] == kNormal || types_[i] == kUserDefined);
-      if (types_[i] == kUnknown) unknown = static_cast<TokenId>(i);
+      is_text.push_back(types_[i] == GgufTokenType::kNormal ||
+                        types_[i] == GgufTokenType::kUserDefined);
+      if (types_[i] == GgufTokenType::kUnknown)
+        unknown = static_cast<TokenId>(i);
     }
     parts_.model = std::make_unique<ScoreBpe>(
         Vocabulary(std::move(entries_), source_), std::move(narrow), is_text,

@@ -9,13 +9,12 @@
 #include <vector>
 
 #include "ram/base/json.h"
+#include "ram/tokenizer/gguf_token_type.h"
 #include "ram/tokenizer/gguf_tokenizer.h"
 #include "ram/tokenizer/gguf_words.h"
 
 namespace ram {
 namespace {
-
-constexpr int64_t kNormalToken = 1;  // of tokenizer.ggml.token_type
 
 // A piece that two others make.
 struct Merge {
@@ -146,14 +145,14 @@ class FilesWriter {
   // Every way to cut a piece in two, best pieces first.
   std::vector<Merge> MergesByScore() const {
     const auto scores = *metadata_.Numbers("tokenizer.ggml.scores");
-    const auto types =
-        metadata_.Ints("tokenizer.ggml.token_type")
-            .value_or(std::vector<int64_t>(tokens_.size(), kNormalToken));
+    const auto types = metadata_.Ints("tokenizer.ggml.token_type")
+                           .value_or(std::vector<int64_t>(
+                               tokens_.size(), GgufTokenType::kNormal));
     std::unordered_map<std::string_view, size_t> ids;
     for (size_t i = 0; i < tokens_.size(); ++i) ids.emplace(tokens_[i], i);
     std::vector<Merge> merges;
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (types[i] == kNormalToken) {
+      if (types[i] == GgufTokenType::kNormal) {
         AddCuts(tokens_[i], scores[i], ids, merges);
       }
     }

@@ -15,6 +15,7 @@
 #include "ram/tokenizer/added_tokens.h"
 #include "ram/tokenizer/bpe.h"
 #include "ram/tokenizer/gguf_splitting.h"
+#include "ram/tokenizer/gguf_token_type.h"
 #include "ram/tokenizer/sentencepiece.h"
 #include "ram/tokenizer/token_model.h"
 #include "ram/tokenizer/tokenizer.h"
@@ -28,21 +29,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
-enum TokenType : int32_t {
-  kNormal = 1,
-  kUnknown = 2,
-  kControl = 3,
-  kUserDefined = 4,
-  kUnused = 5,
-  kByte = 6,
-};
-
 // llama.cpp's converter gives this to tokens that no merge makes.
 constexpr float kAddedScore = -1000;
 
 struct Token {
   std::string text;
-  int32_t type = kUnused;
+  int32_t type = GgufTokenType::kUnused;
   float score = -10'000;
 };
 
@@ -68,18 +60,11 @@ bool LooksSpecial(std::string_view text) {
          between("<unused", ">");
 }
 
-std::string WithSpaces(std::string text) {
-  for (size_t at; (at = text.find(kSpaceMark)) != text.npos;) {
-    text.replace(at, kSpaceMark.size(), " ");
-  }
-  return text;
-}
-
 // Ends of texts and turns that readers of GGUF files know by their names.
 bool IsKnownEnd(const Token& token) {
   constexpr std::array<std::string_view, 4> kNames = {
       "<|endoftext|>", "<|im_end|>", "<|eot_id|>", "<end_of_turn>"};
-  return token.type == kControl &&
+  return token.type == GgufTokenType::kControl &&
          std::find(kNames.begin(), kNames.end(), token.text) != kNames.end();
 }
 
@@ -123,19 +108,19 @@ class PairsWriter {
            source_, text.substr(0, 80), id, tokens_.size());
     }
     token->text = std::move(text);
-    token->type = kNormal;
+    token->type = GgufTokenType::kNormal;
     return *token;
   }
 
   void PutAdded(std::string text, uint64_t id, bool special) {
     Token* const token = At(id);
     if (!token) return;
-    if (token->type == kUnknown) return;
+    if (token->type == GgufTokenType::kUnknown) return;
     const bool control = special || LooksSpecial(text);
-    token->type = control ? kControl : kUserDefined;
-    token->text = splitting_.byte_level || control
-                      ? std::move(text)
-                      : WithSpaces(std::move(text));
+    token->type =
+        control ? GgufTokenType::kControl : GgufTokenType::kUserDefined;
+    token->text =
+        splitting_.byte_level || control ? std::move(text) : WithSpaces(text);
     token->score = kAddedScore;
   }
 
@@ -157,7 +142,7 @@ class PairsWriter {
                        OptionalBool(model, "byte_fallback", source_) == true;
     for (const Vocabulary::Entry& entry : vocabulary.entries()) {
       Token& token = Put(entry.text, entry.id);
-      if (bytes && IsByteToken(entry.text)) token.type = kByte;
+      if (bytes && IsByteToken(entry.text)) token.type = GgufTokenType::kByte;
     }
     for (const AddedToken& added : parts.added_tokens) {
       const auto id = vocabulary.Find(added.text).value_or(added.id);
@@ -169,7 +154,7 @@ class PairsWriter {
     } else {
       unknown_ = OptionalString(model, "unk_token", source_).value_or("");
       if (const auto id = vocabulary.Find(unknown_)) {
-        tokens_[static_cast<size_t>(*id)].type = kUnknown;
+        tokens_[static_cast<size_t>(*id)].type = GgufTokenType::kUnknown;
       }
       ScoreByMerges(merges, vocabulary);
     }
@@ -206,10 +191,10 @@ class PairsWriter {
       if (!found) FailMerges(text, "make no token");
       const auto id = static_cast<size_t>(*found);
       Token& token = tokens_[id];
-      if (ways[id] > 0 && last != id && token.type == kNormal) {
+      if (ways[id] > 0 && last != id && token.type == GgufTokenType::kNormal) {
         FailMerges(text, "do not follow one another");
       }
-      if (ways[id] == 0 && token.type == kNormal) {
+      if (ways[id] == 0 && token.type == GgufTokenType::kNormal) {
         token.score = -static_cast<float>(i);
       }
       ++ways[id];
@@ -217,7 +202,7 @@ class PairsWriter {
     }
     for (const Vocabulary::Entry& entry : vocabulary.entries()) {
       Token& token = tokens_[entry.id];
-      if (token.type != kNormal) continue;
+      if (token.type != GgufTokenType::kNormal) continue;
       if (ways[entry.id] != CountCuts(entry.text, vocabulary)) {
         FailMerges(entry.text, "are not all that there could be");
       }
@@ -308,7 +293,8 @@ class PairsWriter {
     std::unordered_set<std::string> texts;
     for (const Token& token : tokens_) texts.insert(token.text);
     for (size_t i = 0; i < tokens_.size(); ++i) {
-      if (!tokens_[i].text.empty() || tokens_[i].type != kUnused) continue;
+      if (!tokens_[i].text.empty() || tokens_[i].type != GgufTokenType::kUnused)
+        continue;
       std::string name = fmt::format("[PAD{}]", i);
       while (!texts.insert(name).second) name += '_';
       tokens_[i].text = std::move(name);

@@ -68,7 +68,7 @@ GgufMetadata::Map ByteLevel(std::string_view pre) {
   };
 }
 
-GgufMetadata::Map SentencePiece() {
+GgufMetadata::Map PieceTokenizer() {
   return {
       {"tokenizer.ggml.model", Text("llama")},
       {"tokenizer.ggml.tokens",
@@ -118,14 +118,14 @@ TEST(GgufTokenizerTest, StartTokensFollowTheFileThenTheName) {
 }
 
 TEST(GgufTokenizerTest, SentencePieceMergesTheHighestScoreFirst) {
-  const PipelineTokenizer tokenizer = Make(SentencePiece());
+  const PipelineTokenizer tokenizer = Make(PieceTokenizer());
   EXPECT_THAT(tokenizer.Encode("ab ba", {}), ElementsAre(7, 3, 5, 4));
   EXPECT_THAT(tokenizer.StartTokens(), ElementsAre(1));
   EXPECT_EQ(tokenizer.Decode(std::vector<TokenId>{1, 7, 3, 5}, true), "ab b");
 }
 
 TEST(GgufTokenizerTest, AddSpacePrefixCanBeTurnedOff) {
-  GgufMetadata::Map values = SentencePiece();
+  GgufMetadata::Map values = PieceTokenizer();
   values["tokenizer.ggml.add_space_prefix"] = Uint(0, GgufValueType::kBool);
   EXPECT_THAT(Make(std::move(values)).Encode("ab ab", {}), ElementsAre(6, 7));
 }
@@ -139,7 +139,7 @@ TEST(GgufTokenizerTest, UnknownModelAndPreAreNamed) {
 }
 
 TEST(GgufTokenizerTest, ArraysOfAnotherLengthThanTheTokensAreRefused) {
-  GgufMetadata::Map values = SentencePiece();
+  GgufMetadata::Map values = PieceTokenizer();
   values["tokenizer.ggml.scores"] = Floats({0, 1});
   EXPECT_THAT(MessageOf(std::move(values)),
               HasSubstr("tokenizer.ggml.scores: found 2 elements, expected 8"));

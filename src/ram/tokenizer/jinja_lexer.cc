@@ -8,7 +8,7 @@
 namespace ram {
 namespace {
 
-constexpr std::string_view kSpace = " \t\n\r\v\f";
+constexpr std::string_view kAsciiSpace = " \t\n\r\v\f";
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 bool IsNameStart(char c) {
@@ -86,7 +86,7 @@ class Lexer {
       const char kind = source_[open + 1];
       const char control = open + 2 < source_.size() ? source_[open + 2] : ' ';
       if (control == '-') {
-        const size_t last = text.find_last_not_of(kSpace);
+        const size_t last = text.find_last_not_of(kAsciiSpace);
         text = text.substr(0, last == std::string_view::npos ? 0 : last + 1);
       } else if (kind != '{' && control != '+') {
         text = StripLineStart(text);
@@ -127,7 +127,8 @@ class Lexer {
     const std::string_view end = print ? "}}" : "%}";
     int depth = 0;  // of brackets: }} may end two dictionaries
     for (;;) {
-      SkipTo(std::min(source_.find_first_not_of(kSpace, at_), source_.size()));
+      SkipTo(std::min(source_.find_first_not_of(kAsciiSpace, at_),
+                      source_.size()));
       if (at_ >= source_.size()) Wrong("a tag without its end");
       const bool control = Peek() == '-' || Peek() == '+';
       if (depth == 0 &&
@@ -147,7 +148,8 @@ class Lexer {
   void AfterTag(bool strip, bool trim_newline) {
     const size_t before = at_;
     if (strip) {
-      SkipTo(std::min(source_.find_first_not_of(kSpace, at_), source_.size()));
+      SkipTo(std::min(source_.find_first_not_of(kAsciiSpace, at_),
+                      source_.size()));
     } else if (trim_newline && Peek() == '\n') {
       Skip(1);
     }
@@ -157,7 +159,8 @@ class Lexer {
   // {% raw %} text {% endraw %}, the first two characters read.
   bool Raw() {
     const auto blank = [&](size_t place) {
-      return std::min(source_.find_first_not_of(kSpace, place), source_.size());
+      return std::min(source_.find_first_not_of(kAsciiSpace, place),
+                      source_.size());
     };
     size_t place = blank(at_);
     if (source_.substr(place, 3) != "raw") return false;

@@ -34,8 +34,8 @@ JinjaValue SplitAtSpace(const std::string& text, int64_t left) {
 }
 
 // str.split and str.rsplit: without a separator, at runs of white space.
-JinjaValue Split(const std::string& text, const JinjaArguments& arguments,
-                 bool from_right) {
+JinjaValue SplitText(const std::string& text, const JinjaArguments& arguments,
+                     bool from_right) {
   const JinjaValue* separator = arguments.Find(0, "sep");
   const JinjaValue* most = arguments.Find(1, "maxsplit");
   int64_t left = most ? most->integer() : -1;
@@ -134,8 +134,8 @@ JinjaValue CallStringMethod(const std::string& name, const std::string& text,
   if (name == "strip") return string(TrimText(text, TrimSide::kBoth, first));
   if (name == "lstrip") return string(TrimText(text, TrimSide::kLeft, first));
   if (name == "rstrip") return string(TrimText(text, TrimSide::kRight, first));
-  if (name == "split") return Split(text, arguments, false);
-  if (name == "rsplit") return Split(text, arguments, true);
+  if (name == "split") return SplitText(text, arguments, false);
+  if (name == "rsplit") return SplitText(text, arguments, true);
   if (name == "startswith" || name == "endswith") {
     return JinjaValue::Bool(HasEnd(text, arguments, name == "endswith"));
   }

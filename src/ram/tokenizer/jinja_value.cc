@@ -8,7 +8,7 @@
 namespace ram {
 namespace {
 
-constexpr int kMaxDepth = 100;
+constexpr int kDeepest = 100;
 
 std::string Repr(const JinjaValue& value, int depth);
 
@@ -54,7 +54,7 @@ std::string QuotedForPython(const std::string& text) {
   return out + quote;
 }
 
-std::string Join(const JinjaList& items, int depth) {
+std::string JoinShown(const JinjaList& items, int depth) {
   std::string out;
   for (size_t i = 0; i < items.size(); ++i) {
     if (i > 0) out += ", ";
@@ -73,12 +73,13 @@ std::string ReprDict(const JinjaDict& dict, int depth) {
 }
 
 std::string Repr(const JinjaValue& value, int depth) {
-  if (depth > kMaxDepth) FailJinja("values nested deeper than 100");
+  if (depth > kDeepest) FailJinja("values nested deeper than 100");
   if (value.is_string()) return QuotedForPython(value.string());
   if (value.undefined()) return "Undefined";
   if (const JinjaList* list = value.list()) {
-    if (!value.Is<JinjaValue::Tuple>()) return "[" + Join(*list, depth) + "]";
-    return "(" + Join(*list, depth) + (list->size() == 1 ? ",)" : ")");
+    if (!value.Is<JinjaValue::Tuple>())
+      return "[" + JoinShown(*list, depth) + "]";
+    return "(" + JoinShown(*list, depth) + (list->size() == 1 ? ",)" : ")");
   }
   if (const JinjaDict* dict = value.dict()) return ReprDict(*dict, depth);
   if (const JinjaDict* fields = value.namespace_fields()) {
@@ -95,7 +96,7 @@ std::string JsonString(const std::string& text) {
 
 void AppendJson(const JinjaValue& value, int indent, int depth,
                 std::string& out) {
-  if (depth > kMaxDepth) FailJinja("values nested deeper than 100");
+  if (depth > kDeepest) FailJinja("values nested deeper than 100");
   const auto new_line = [&](int level) {
     if (indent < 0) return;
     out += '\n';
@@ -178,7 +179,7 @@ JinjaValue JinjaValue::FromJson(const OrderedJson& json) {
 
 void JinjaValue::Enclose(const JinjaValue& inner) {
   depth_ = std::max(depth_, inner.depth_ + 1);
-  if (depth_ > kMaxDepth) FailJinja("values nested deeper than 100");
+  if (depth_ > kDeepest) FailJinja("values nested deeper than 100");
   holds_namespace_ = holds_namespace_ || inner.holds_namespace_;
 }
 

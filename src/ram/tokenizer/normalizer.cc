@@ -166,9 +166,9 @@ class ByteLevelNormalizer : public Normalizer {
   }
 };
 
-class Sequence : public Normalizer {
+class SequenceNormalizer : public Normalizer {
  public:
-  explicit Sequence(std::vector<std::unique_ptr<Normalizer>> steps)
+  explicit SequenceNormalizer(std::vector<std::unique_ptr<Normalizer>> steps)
       : steps_(std::move(steps)) {}
   std::string Apply(std::string text) const override {
     for (const auto& step : steps_) text = step->Apply(std::move(text));
@@ -179,13 +179,13 @@ class Sequence : public Normalizer {
   std::vector<std::unique_ptr<Normalizer>> steps_;
 };
 
-std::unique_ptr<Normalizer> ReadSequence(const Json& description,
-                                         std::string_view source) {
+std::unique_ptr<Normalizer> ReadSequenceNormalizer(const Json& description,
+                                                   std::string_view source) {
   std::vector<std::unique_ptr<Normalizer>> steps;
   for (const Json& step : ListField(description, "normalizers", source)) {
     steps.push_back(MakeNormalizer(step, source));
   }
-  return std::make_unique<Sequence>(std::move(steps));
+  return std::make_unique<SequenceNormalizer>(std::move(steps));
 }
 
 // The options of utf8proc for NFC and its kin; nullopt: another type.
@@ -202,7 +202,7 @@ std::optional<int> NormalFormOptions(const std::string& type) {
 std::unique_ptr<Normalizer> MakeNormalizer(const Json& description,
                                            std::string_view source) {
   if (description.is_null()) {
-    return std::make_unique<Sequence>(
+    return std::make_unique<SequenceNormalizer>(
         std::vector<std::unique_ptr<Normalizer>>());
   }
   const std::string type = ComponentType(description, "normalizer", source);
@@ -210,7 +210,7 @@ std::unique_ptr<Normalizer> MakeNormalizer(const Json& description,
   if (const auto options = NormalFormOptions(type)) {
     return std::make_unique<NormalForm>(*options);
   }
-  if (type == "Sequence") return ReadSequence(description, source);
+  if (type == "Sequence") return ReadSequenceNormalizer(description, source);
   if (type == "Lowercase") return std::make_unique<Lowercase>();
   if (type == "StripAccents") return std::make_unique<StripAccents>();
   if (type == "Nmt") return std::make_unique<Nmt>();

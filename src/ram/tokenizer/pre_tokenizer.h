@@ -21,6 +21,11 @@ class PreTokenizer {
 std::unique_ptr<PreTokenizer> MakePreTokenizer(const Json& description,
                                                std::string_view source);
 
+// What ByteLevel cuts by.
+inline constexpr std::string_view kGpt2Pattern =
+    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+)"
+    R"(|\s+(?!\S)|\s+)";
+
 // ByteLevel: cuts by GPT-2's expression when `use_regex`, then writes bytes as
 // the code points of the byte alphabet.
 std::unique_ptr<PreTokenizer> MakeByteLevel(bool add_prefix_space,

@@ -12,7 +12,7 @@
 namespace ram {
 namespace {
 
-constexpr uint32_t kNone = ~uint32_t{0};
+constexpr uint32_t kNoSymbol = ~uint32_t{0};
 
 }  // namespace
 
@@ -58,12 +58,12 @@ class ScoreBpe::Encoder {
       const size_t bytes = FirstCodePoint(word.substr(at)).bytes;
       const auto index = static_cast<uint32_t>(symbols_.size());
       if (index > 0) symbols_.back().next = index;
-      symbols_.push_back({word.substr(at, bytes), index - 1, kNone});
+      symbols_.push_back({word.substr(at, bytes), index - 1, kNoSymbol});
       at += bytes;
     }
     MergeAll();
     bool after_unknown = false;
-    for (uint32_t at = symbols_.empty() ? kNone : 0; at != kNone;
+    for (uint32_t at = symbols_.empty() ? kNoSymbol : 0; at != kNoSymbol;
          at = symbols_[at].next) {
       after_unknown = Emit(symbols_[at].text, after_unknown);
     }
@@ -73,7 +73,7 @@ class ScoreBpe::Encoder {
  private:
   struct Symbol {
     std::string_view text;  // empty: merged into the one before
-    uint32_t previous;      // kNone for the first, as 0 - 1
+    uint32_t previous;      // kNoSymbol for the first, as 0 - 1
     uint32_t next;
   };
   struct Candidate {
@@ -103,18 +103,18 @@ class ScoreBpe::Encoder {
       const Candidate best = queue_.top();
       queue_.pop();
       Symbol& left = symbols_[best.left];
-      if (left.text.empty() || left.next == kNone) continue;
+      if (left.text.empty() || left.next == kNoSymbol) continue;
       Symbol& right = symbols_[left.next];
       // Older than one of its symbols.
       if (left.text.size() + right.text.size() != best.bytes) continue;
       left.text = std::string_view(left.text.data(), best.bytes);
       left.next = right.next;
       right.text = {};
-      if (left.next != kNone) {
+      if (left.next != kNoSymbol) {
         symbols_[left.next].previous = best.left;
         Offer(best.left);
       }
-      if (left.previous != kNone) Offer(left.previous);
+      if (left.previous != kNoSymbol) Offer(left.previous);
     }
   }
 

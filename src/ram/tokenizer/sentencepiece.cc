@@ -179,17 +179,6 @@ std::unique_ptr<TokenModel> MakeModel(const Model& model,
                                    /*single_precision=*/true, source);
 }
 
-// What stands in the text for a piece with escaped spaces.
-std::string WithSpaces(std::string_view text) {
-  std::string result;
-  for (size_t at = 0; at < text.size();) {
-    const bool space = text.substr(at).starts_with(kSpaceMark);
-    result += space ? ' ' : text[at];
-    at += space ? kSpaceMark.size() : 1;
-  }
-  return result;
-}
-
 }  // namespace
 
 SentencePieceModel ReadSentencePiece(std::string_view bytes,

@@ -11,11 +11,6 @@
 namespace ram {
 namespace {
 
-std::string Shown(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace)
-      .substr(0, 80);
-}
-
 Vocabulary ReadVocabulary(const Json& description, std::string_view source) {
   const auto vocab = description.find("vocab");
   if (vocab == description.end() || !vocab->is_object()) {
@@ -27,7 +22,7 @@ Vocabulary ReadVocabulary(const Json& description, std::string_view source) {
     const auto id = AsUint64(value);
     if (!id) {
       Fail(ErrorKind::kCorrupt, "{}: vocab: '{}': found {}, expected an id",
-           source, text.substr(0, 80), Shown(value));
+           source, text.substr(0, 80), Excerpt(value));
     }
     entries.push_back({text, *id});
   }
@@ -48,7 +43,7 @@ Bpe::Merge ReadMerge(const Json& merge, std::string_view source) {
     }
   }
   Fail(ErrorKind::kCorrupt, "{}: merges: found {}, expected two tokens", source,
-       Shown(merge));
+       Excerpt(merge));
 }
 
 }  // namespace
@@ -77,7 +72,7 @@ std::unique_ptr<TokenModel> ReadBpe(const Json& description,
   if (dropout != description.end() && !dropout->is_null() && *dropout != 0) {
     Fail(ErrorKind::kUnsupported,
          "{}: dropout: found {}, expected null (tokens would be random)",
-         source, Shown(*dropout));
+         source, Excerpt(*dropout));
   }
   BpeOptions options;
   options.unknown_token = OptionalString(description, "unk_token", source);
@@ -106,7 +101,7 @@ std::unique_ptr<TokenModel> ReadUnigram(const Json& description,
     if (!piece.is_array() || piece.size() != 2 || !piece[0].is_string() ||
         !piece[1].is_number()) {
       Fail(ErrorKind::kCorrupt, "{}: vocab: found {}, expected [text, score]",
-           source, Shown(piece));
+           source, Excerpt(piece));
     }
     entries.push_back({piece[0].get<std::string>(), entries.size()});
     scores.push_back(piece[1].get<double>());

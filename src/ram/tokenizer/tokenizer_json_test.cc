@@ -48,7 +48,7 @@ void ExpectCorrupt(const Json& json, const char* part) {
   EXPECT_THAT(message, AllOf(HasSubstr("t.json"), HasSubstr(part)));
 }
 
-void ExpectUnsupported(const Json& json, const char* part) {
+void ExpectUnsupportedPart(const Json& json, const char* part) {
   const auto [kind, message] = ErrorOf(json);
   EXPECT_EQ(kind, ErrorKind::kUnsupported) << message;
   EXPECT_THAT(message, AllOf(HasSubstr("t.json"), HasSubstr(part)));
@@ -61,20 +61,21 @@ TEST(TokenizerJsonTest, SmallestTokenizerMerges) {
 }
 
 TEST(TokenizerJsonTest, UnknownComponentsAreNamed) {
-  ExpectUnsupported(With("normalizer", {{"type", "BertNormalizer"}}),
-                    "normalizer: found BertNormalizer");
-  ExpectUnsupported(With("pre_tokenizer", {{"type", "UnicodeScripts"}}),
-                    "pre_tokenizer: found UnicodeScripts");
-  ExpectUnsupported(With("decoder", {{"type", "CTC"}}), "decoder: found CTC");
-  ExpectUnsupported(With("post_processor", {{"type", "X"}}),
-                    "post_processor: found X");
-  ExpectUnsupported(With("model", {{"type", "WordPiece"}}), "'WordPiece'");
+  ExpectUnsupportedPart(With("normalizer", {{"type", "BertNormalizer"}}),
+                        "normalizer: found BertNormalizer");
+  ExpectUnsupportedPart(With("pre_tokenizer", {{"type", "UnicodeScripts"}}),
+                        "pre_tokenizer: found UnicodeScripts");
+  ExpectUnsupportedPart(With("decoder", {{"type", "CTC"}}),
+                        "decoder: found CTC");
+  ExpectUnsupportedPart(With("post_processor", {{"type", "X"}}),
+                        "post_processor: found X");
+  ExpectUnsupportedPart(With("model", {{"type", "WordPiece"}}), "'WordPiece'");
 }
 
 TEST(TokenizerJsonTest, DropoutIsRefused) {
   Json json = Small();
   json["model"]["dropout"] = 0.1;
-  ExpectUnsupported(json, "dropout: found 0.1");
+  ExpectUnsupportedPart(json, "dropout: found 0.1");
 }
 
 TEST(TokenizerJsonTest, MergeOfUnknownTokensIsCorrupt) {
@@ -107,8 +108,8 @@ TEST(TokenizerJsonTest, IdsThatAreNoIdsAreRefused) {
   for (const Json& id : {Json(-1), Json(1.5), Json("1"), Json()}) {
     ExpectCorrupt(With("model", Bpe({{"a", id}}, Json::array())), "'a'");
   }
-  ExpectUnsupported(With("model", Bpe({{"a", 4194304U}}, Json::array())),
-                    "found id 4194304");
+  ExpectUnsupportedPart(With("model", Bpe({{"a", 4194304U}}, Json::array())),
+                        "found id 4194304");
 }
 
 TEST(TokenizerJsonTest, TemplateWithoutItsTokensIsCorrupt) {
@@ -138,11 +139,12 @@ TEST(TokenizerJsonTest, UnknownTokenOutsideTheVocabularyIsCorrupt) {
 TEST(TokenizerJsonTest, RegexThatCannotBeTranslatedIsNamed) {
   for (const char* pattern : {"[a[b]]", "[a&&b]", "\\X", "(?<n>a)", "a{2}+",
                               "(", "\\p{Nonsense}", "[\\W]", "\\xFF"}) {
-    ExpectUnsupported(With("pre_tokenizer", {{"type", "Split"},
-                                             {"pattern", {{"Regex", pattern}}},
-                                             {"behavior", "Isolated"},
-                                             {"invert", false}}),
-                      pattern);
+    ExpectUnsupportedPart(
+        With("pre_tokenizer", {{"type", "Split"},
+                               {"pattern", {{"Regex", pattern}}},
+                               {"behavior", "Isolated"},
+                               {"invert", false}}),
+        pattern);
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
@@ -43,6 +44,9 @@ class WordCache {
 
 // U+2581, which SentencePiece writes for a space.
 inline constexpr std::string_view kSpaceMark = "\u2581";
+
+// What stands in a text for a token with marks.
+std::string WithSpaces(std::string_view text);
 
 // True when `text` has a space mark after something else.
 bool HasInnerSpaceMark(std::string_view text);

@@ -12,21 +12,16 @@
 namespace ram {
 namespace {
 
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
 // Thresholds; docs/xray.md says how they were chosen.
 constexpr double kPeakRatio = 8;       // of the median row or column
 constexpr double kPeakFactor = 4;      // of the peers' median ratio
 constexpr double kLonePeakRatio = 30;  // where there are no peers
 constexpr double kSaturatedShare = 0.01;
 constexpr uint64_t kSaturatedCount = 32;
-constexpr uint64_t kSmallest = 4096;    // weights, to judge randomness by
+constexpr uint64_t kSmallestToJudge = 4096;  // weights, to judge randomness by
 constexpr double kDeviations = 4;       // of random numbers' own statistics
 constexpr double kUnusedTokens = 1e-3;  // share of the vocabulary
 
-bool IsVocabulary(const Matrix& matrix) {
-  return matrix.role == "embed_tokens" || matrix.role == "lm_head";
-}
 bool ReadsHidden(const Matrix& matrix) {  // gate or up of a feed-forward block
   return matrix.role.ends_with("gate_proj") || matrix.role.ends_with("up_proj");
 }
@@ -55,7 +50,7 @@ void FindDead(AnomalyList& list) {
     const auto& cols = facts.zero_cols;
     const double share = static_cast<double>(facts.faint_rows) /
                          static_cast<double>(matrix.rows);
-    if (IsVocabulary(matrix) && share > kUnusedTokens) {
+    if (matrix.is_vocabulary() && share > kUnusedTokens) {
       list.Add(
           "unused-tokens", i, share,
           fmt::format("{} of {} rows have less than a tenth of the median "
@@ -65,7 +60,7 @@ void FindDead(AnomalyList& list) {
     if (!rows.empty() && ReadsHidden(matrix)) {
       list.Add("dead-neurons", i, static_cast<double>(rows.size()),
                fmt::format("neurons {} have no weights in", Numbers(rows)));
-    } else if (!rows.empty() && !IsVocabulary(matrix)) {
+    } else if (!rows.empty() && !matrix.is_vocabulary()) {
       list.Add("dead-rows", i, static_cast<double>(rows.size()),
                fmt::format("rows {}", Numbers(rows)));
     }
@@ -142,7 +137,8 @@ void FindCopies(AnomalyList& list) {
 bool LooksRandom(const Subject& subject, size_t i) {
   const Matrix& matrix = subject.matrix(i);
   const auto kurtosis = subject.record(i).metrics.excess_kurtosis;
-  if (IsDegenerate(subject, i) || !kurtosis || matrix.weights() < kSmallest) {
+  if (IsDegenerate(subject, i) || !kurtosis ||
+      matrix.weights() < kSmallestToJudge) {
     return false;
   }
   const double n = static_cast<double>(matrix.weights());

@@ -18,9 +18,6 @@ namespace {
 using ::testing::Contains;
 using ::testing::IsEmpty;
 
-const std::filesystem::path kDense =
-    std::filesystem::path(RAM_SOURCE_DIR) / "models/wiki-dense";
-
 // "KIND MATRIX" of every hit.
 std::vector<std::string> Places(const Subject& subject) {
   std::vector<std::string> places;
@@ -34,7 +31,7 @@ std::vector<std::string> Places(const Subject& subject) {
 }
 
 TEST(AnomaliesTest, TheBundledModelHasNone) {
-  EXPECT_THAT(Places(AnalyzedSubject(kDense, Spectra::kTop)), IsEmpty());
+  EXPECT_THAT(Places(AnalyzedSubject(kWikiDense, Spectra::kTop)), IsEmpty());
 }
 
 TEST(AnomaliesTest, AMixtureOfUnevenNumbersHasNone) {
@@ -221,8 +218,8 @@ class PlantedDefectTest : public ::testing::TestWithParam<Defect> {};
 // The planted kind is found in its matrix, and nothing elsewhere.
 TEST_P(PlantedDefectTest, IsFoundAndNothingElse) {
   const Defect& defect = GetParam();
-  PlantedModel model =
-      defect.mixture ? PlantedModel::Mixture(0.2) : PlantedModel::Read(kDense);
+  PlantedModel model = defect.mixture ? PlantedModel::Mixture(0.2)
+                                      : PlantedModel::Read(kWikiDense);
   defect.plant(model, model.At(defect.tensor));
   const TemporaryDirectory directory;
   const Subject subject =
@@ -263,7 +260,7 @@ TEST(AnomaliesTest, EveryKindIsPlanted) {
 }
 
 TEST(AnomaliesTest, SayWhereAndHowMuch) {
-  PlantedModel model = PlantedModel::Read(kDense);
+  PlantedModel model = PlantedModel::Read(kWikiDense);
   ScaleRow(model.At(kLayer + "self_attn.o_proj.weight"), 7, 0);
   const TemporaryDirectory directory;
   const Subject subject = AnalyzedSubject(model.Write(directory));

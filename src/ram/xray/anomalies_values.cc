@@ -10,8 +10,6 @@
 namespace ram {
 namespace {
 
-constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
-
 // Thresholds; docs/xray.md says how they were chosen.
 constexpr double kPrunedShare = 0.02;
 constexpr double kNormFactor = 5;

@@ -30,10 +30,6 @@ void CheckKinds(const Checkpoint& base, const Checkpoint& tuned) {
        tuned.path().string(), to, from, base.path().string());
 }
 
-bool IsVocabulary(const Matrix& matrix) {
-  return matrix.role == "embed_tokens" || matrix.role == "lm_head";
-}
-
 // Names of tensors that hold no matrix and are no scales.
 void ListPlain(const Model& model, std::unordered_set<std::string>& names) {
   for (size_t i = 0; i < model.tensors.size(); ++i) {
@@ -80,7 +76,7 @@ class Pairing {
   void Pair(const MatrixPair& pair) {
     const Matrix& from = base_.model().matrices[pair.base];
     const Matrix& to = tuned_.model().matrices[pair.tuned];
-    const bool table = IsVocabulary(from) && IsVocabulary(to);
+    const bool table = from.is_vocabulary() && to.is_vocabulary();
     const bool router = from.role == "router" && to.role == "router";
     if (from.cols != to.cols || (from.rows != to.rows && !table && !router)) {
       Fail(ErrorKind::kUnsupported,

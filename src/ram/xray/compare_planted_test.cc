@@ -28,12 +28,12 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
 
-constexpr char kDense[] = R"({"architectures": ["LlamaForCausalLM"],
+constexpr char kDenseConfig[] = R"({"architectures": ["LlamaForCausalLM"],
   "model_type": "llama", "hidden_size": 128, "intermediate_size": 256,
   "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
   "head_dim": 32, "vocab_size": 96, "tie_word_embeddings": true,
   "torch_dtype": "bfloat16"})";
-constexpr char kMixture[] = R"({"architectures": ["Qwen3MoeForCausalLM"],
+constexpr char kMixtureConfig[] = R"({"architectures": ["Qwen3MoeForCausalLM"],
   "model_type": "qwen3_moe", "hidden_size": 128, "intermediate_size": 256,
   "moe_intermediate_size": 64, "num_hidden_layers": 2,
   "num_attention_heads": 2, "num_key_value_heads": 1, "head_dim": 64,
@@ -66,7 +66,7 @@ Tensors RandomTensors(const Json& config) {
 
 class ComparePlantedTest : public testing::Test {
  protected:
-  explicit ComparePlantedTest(const char* config = kDense)
+  explicit ComparePlantedTest(const char* config = kDenseConfig)
       : config_(Json::parse(config)), base_(RandomTensors(config_)) {
     tuned_ = base_;
   }
@@ -199,7 +199,7 @@ class ComparePlantedTest : public testing::Test {
 
 class CompareMixtureTest : public ComparePlantedTest {
  protected:
-  CompareMixtureTest() : ComparePlantedTest(kMixture) {}
+  CompareMixtureTest() : ComparePlantedTest(kMixtureConfig) {}
 };
 
 TEST_F(ComparePlantedTest, FindsNothingInIdenticalModels) {

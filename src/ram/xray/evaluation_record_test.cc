@@ -11,22 +11,23 @@ namespace {
 
 using ::testing::HasSubstr;
 
-OrderedJson Model(const char* path, double ppl) {
+OrderedJson EvaluatedEntry(const char* path, double ppl) {
   return {{"path", path},        {"bytes", 1000},           {"bpw", 4.5},
           {"nominal_bits", 4.0}, {"seconds", 1.0},          {"ppl", ppl},
           {"median_ppl", ppl},   {"window_nll", {1.0, 2.0}}};
 }
 
 OrderedJson Report() {
-  return {{"version", 1},
-          {"tool", "ram"},
-          {"protocol",
-           {{"task", "perplexity"},
-            {"data", "text.txt"},
-            {"window_numbers", {3, 8}}}},
-          {"models", {Model("base", 10.0), Model("small", 10.5)}},
-          {"warnings", OrderedJson::array()},
-          {"agreement", OrderedJson::array()}};
+  return {
+      {"version", 1},
+      {"tool", "ram"},
+      {"protocol",
+       {{"task", "perplexity"},
+        {"data", "text.txt"},
+        {"window_numbers", {3, 8}}}},
+      {"models", {EvaluatedEntry("base", 10.0), EvaluatedEntry("small", 10.5)}},
+      {"warnings", OrderedJson::array()},
+      {"agreement", OrderedJson::array()}};
 }
 
 std::string ErrorOf(const OrderedJson& report) {

@@ -12,8 +12,6 @@ namespace {
 
 using ::testing::IsEmpty;
 
-const std::filesystem::path kDense =
-    std::filesystem::path(RAM_SOURCE_DIR) / "models/wiki-dense";
 const std::string kDown = "model.layers.2.mlp.down_proj.weight";
 
 std::vector<std::string> Kinds(const Subject& subject) {
@@ -25,12 +23,12 @@ std::vector<std::string> Kinds(const Subject& subject) {
 }
 
 TEST(FragilityTest, TheBundledModelShowsNone) {
-  EXPECT_THAT(Kinds(AnalyzedSubject(kDense)), IsEmpty());
+  EXPECT_THAT(Kinds(AnalyzedSubject(kWikiDense)), IsEmpty());
 }
 
 // Columns e^0.7 and e^-0.7 in turn: a spread of 0.7 on top of their own.
 TEST(FragilityTest, UnevenChannelsAreNoticed) {
-  PlantedModel model = PlantedModel::Read(kDense);
+  PlantedModel model = PlantedModel::Read(kWikiDense);
   RandomTensor& down = model.At(kDown);
   for (size_t i = 0; i < down.values.size(); ++i) {
     down.values[i] *= std::exp(i % 2 == 0 ? 0.7f : -0.7f);
@@ -48,7 +46,7 @@ TEST(FragilityTest, UnevenChannelsAreNoticed) {
 // then about (63 + 900) / 64 = 15 times that of the others; at 3 bits the noise
 // of a group with such a peak is over a fifteenth of it, so they drown in it.
 TEST(FragilityTest, ChannelsThatDrownInNoiseAreNoticed) {
-  PlantedModel model = PlantedModel::Read(kDense);
+  PlantedModel model = PlantedModel::Read(kWikiDense);
   RandomTensor& down = model.At(kDown);
   for (size_t i = 0; i < down.values.size(); ++i) {
     if (i % 64 == 7) down.values[i] *= 30;
@@ -64,13 +62,13 @@ TEST(FragilityTest, ChannelsThatDrownInNoiseAreNoticed) {
 
 // As tests/peers/fragility_study.py finds it in the bundled model.
 TEST(FragilityTest, ChannelNoiseIsThatOfTheStudy) {
-  const auto value = MeasureFragility(AnalyzedSubject(kDense))[0];
+  const auto value = MeasureFragility(AnalyzedSubject(kWikiDense))[0];
   ASSERT_TRUE(value);
   EXPECT_NEAR(value->value, 0.06, 0.005);
 }
 
 TEST(FragilityTest, SaysHowOftenItWasRight) {
-  PlantedModel model = PlantedModel::Read(kDense);
+  PlantedModel model = PlantedModel::Read(kWikiDense);
   RandomTensor& down = model.At(kDown);
   for (size_t i = 3; i < down.values.size(); i += down.shape[1]) {
     down.values[i] *= 20;

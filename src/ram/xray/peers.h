@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
 #include <vector>
@@ -11,13 +12,15 @@
 
 namespace ram {
 
+inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+
 class Peers {
  public:
   explicit Peers(const Subject& subject);
 
   const std::vector<std::vector<uint32_t>>& groups() const { return groups_; }
   size_t GroupOf(size_t matrix) const { return group_of_[matrix]; }
-  // The median of `values` (parallel to the matrices; NaN: unknown) over the
+  // The median of `values` (parallel to the matrices; kUnknown is NaN) over the
   // peers of each group; nullopt for fewer than three known ones.
   std::vector<std::optional<double>> Medians(
       std::span<const double> values) const;

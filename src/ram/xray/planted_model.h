@@ -20,6 +20,9 @@
 
 namespace ram {
 
+inline const std::filesystem::path kWikiDense =
+    std::filesystem::path(RAM_SOURCE_DIR) / "models/wiki-dense";
+
 class PlantedModel {
  public:
   // All tensors of a checkpoint.

@@ -16,9 +16,6 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-const std::filesystem::path kDense =
-    std::filesystem::path(RAM_SOURCE_DIR) / "models/wiki-dense";
-
 Subject Planned(const std::filesystem::path& path) {
   Subject subject = AnalyzedSubject(path, Spectra::kTop, true);
   subject.curve_target = "native";
@@ -52,7 +49,7 @@ class ReportPageTest : public ::testing::Test {
       const TemporaryDirectory directory;
       std::vector<Subject> subjects;
       subjects.push_back(Planned(PlantedModel::Mixture(0.2).Write(directory)));
-      subjects.push_back(Planned(kDense));
+      subjects.push_back(Planned(kWikiDense));
       return XrayToHtml(MakeReport(std::move(subjects), {}));
     }();
     return html;
@@ -125,7 +122,7 @@ TEST_F(ReportPageTest, NamesReadBack) {
 TEST_F(ReportPageTest, IsTheSameEveryTime) {
   const auto page = [] {
     std::vector<Subject> subjects;
-    subjects.push_back(Planned(kDense));
+    subjects.push_back(Planned(kWikiDense));
     return XrayToHtml(MakeReport(std::move(subjects), {}));
   };
   EXPECT_EQ(page(), page());
