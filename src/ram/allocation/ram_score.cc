@@ -59,10 +59,10 @@ std::optional<std::string> WhyProtected(
 }  // namespace
 
 std::string_view MetricName(size_t metric) {
-  constexpr std::array<std::string_view, kMetricCount> kNames = {
+  constexpr std::array<std::string_view, kMetricCount> kMetricNames = {
       "spectral concentration", "excess kurtosis", "output noise",
       "rounding error"};
-  return kNames[metric];
+  return kMetricNames[metric];
 }
 
 std::string_view NarrowFloor(size_t metric) {

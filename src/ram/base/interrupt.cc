@@ -14,7 +14,7 @@
 namespace ram {
 namespace {
 
-std::atomic<bool> requested{false};
+std::atomic<bool> interrupt_requested{false};
 
 // `timeout` and build tools send one interrupt to a process and to its group,
 // so two that arrive together are one.
@@ -26,7 +26,7 @@ void OnSignal() {
                          std::chrono::nanoseconds(1);
   int64_t first_ns = 0;
   if (first_signal_ns.compare_exchange_strong(first_ns, now_ns)) {
-    requested = true;
+    interrupt_requested = true;
   } else if (now_ns - first_ns > kTogetherNs) {
     ::_exit(130);
   }
@@ -51,15 +51,15 @@ void InstallInterruptHandler() {
   std::signal(SIGXFSZ, SIG_IGN);
 }
 
-void RequestInterrupt() { requested = true; }
-bool InterruptRequested() { return requested; }
+void RequestInterrupt() { interrupt_requested = true; }
+bool InterruptRequested() { return interrupt_requested; }
 void ClearInterrupt() {
-  requested = false;
+  interrupt_requested = false;
   first_signal_ns = 0;
 }
 
 void ThrowIfInterrupted() {
-  if (requested) {
+  if (interrupt_requested) {
     Fail(ErrorKind::kInterrupted, "interrupted: nothing was left behind");
   }
 }
