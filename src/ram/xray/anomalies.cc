@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kAll = "anomalies";
 constexpr std::string_view kExperts = "experts";
 
-constexpr std::array<AnomalyKind, 24> kKinds = {{
+constexpr std::array<AnomalyKind, 25> kKinds = {{
     {"nonfinite", "holds NaN or infinite weights",
      "matrices hold NaN or infinite weights",
      "The model cannot compute with them; they are kept at 16 bits.", kAll},
@@ -84,6 +84,11 @@ constexpr std::array<AnomalyKind, 24> kKinds = {{
     {"low-rank", "has collapsed to very few directions",
      "matrices have collapsed to very few directions",
      "Nearly everything it computes is one number per token.", kAll},
+    {"rank-deficient", "uses few of its directions",
+     "matrices use few of their directions",
+     "Their rank was cut (SVD compression, a merged adapter without its base): "
+     "two thin factors would store them in less.",
+     kAll},
     {"duplicate-experts", "is an exact copy of another expert",
      "expert matrices are exact copies of another expert",
      "The experts were copied (upcycling) and not trained apart.", kExperts},

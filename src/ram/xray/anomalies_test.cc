@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 // "KIND MATRIX" of every hit.
 std::vector<std::string> Places(const Subject& subject) {
@@ -105,6 +106,23 @@ void Randomize(RandomTensor& tensor, bool uniform) {
   }
 }
 
+// Rows after the first `rank` become random sums of these.
+void CutRank(RandomTensor& tensor, uint64_t rank) {
+  const uint64_t cols = tensor.shape[1];
+  const CounterRandom random(5, tensor.name);
+  const double scale = 1 / std::sqrt(static_cast<double>(rank));
+  for (uint64_t row = rank; row < tensor.shape[0]; ++row) {
+    for (uint64_t col = 0; col < cols; ++col) {
+      double sum = 0;
+      for (uint64_t k = 0; k < rank; ++k) {
+        sum += scale * random.Normal(row * rank + k) *
+               static_cast<double>(tensor.values[k * cols + col]);
+      }
+      tensor.values[row * cols + col] = static_cast<float>(sum);
+    }
+  }
+}
+
 std::vector<Defect> Defects() {
   using T = RandomTensor;
   const std::string attention = kLayer + "self_attn.";
@@ -182,6 +200,9 @@ std::vector<Defect> Defects() {
          }
        },
        false, Spectra::kTop});
+  defects.push_back({"rank-deficient", attention + "q_proj.weight",
+                     [](PlantedModel&, T& t) { CutRank(t, 8); }, false,
+                     Spectra::kTop});
   const auto mixture = [&](std::string kind, std::string tensor, auto plant) {
     defects.push_back(
         {std::move(kind), tensor + ".weight", plant, true, Spectra::kNone});
@@ -257,6 +278,23 @@ TEST(AnomaliesTest, EveryKindIsPlanted) {
     }
     EXPECT_TRUE(planted) << kind.kind;
   }
+}
+
+// What was measured of the leading 256 directions shows that there are no more.
+TEST(AnomaliesTest, ALargeMatrixMayUseNoneButItsLeadingDirections) {
+  Subject subject = AnalyzedSubject(kWikiDense, Spectra::kTop);
+  Matrix& matrix = subject.manifest.model.matrices[1];
+  MatrixRecord& record = subject.manifest.matrices[1];
+  const double grown = 4096.0 * 2048.0 / static_cast<double>(matrix.weights());
+  record.squared_norm *= grown;
+  matrix.rows = 4096;
+  matrix.cols = 2048;
+  record.top_energy = 0.3;
+  record.metrics.spectral_concentration = 0.31;
+  const auto hit = Contains("rank-deficient " + matrix.name);
+  EXPECT_THAT(Places(subject), Not(hit));
+  record.metrics.spectral_concentration = 0.3;
+  EXPECT_THAT(Places(subject), hit);
 }
 
 TEST(AnomaliesTest, SayWhereAndHowMuch) {

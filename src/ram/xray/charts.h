@@ -56,10 +56,4 @@ OrderedJson CurveChart(const Subject& subject);
 // Layer x role: bits per weight of the plan, nominal.
 OrderedJson PlanChart(const Subject& subject);
 
-// All matrices with their metrics; units of the plan with their reasons.
-OrderedJson MatrixTable(const Subject& subject,
-                        const std::vector<ChartMetric>& metrics);
-OrderedJson PlanTable(const Plan& plan);
-OrderedJson ExpertTable(const std::vector<ExpertSummary>& experts);
-
 }  // namespace ram

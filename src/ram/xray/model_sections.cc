@@ -9,6 +9,7 @@
 #include "ram/base/byte_size.h"
 #include "ram/xray/charts.h"
 #include "ram/xray/fragility.h"
+#include "ram/xray/tables.h"
 
 namespace ram {
 namespace {

@@ -328,6 +328,19 @@
       .replace("{l}", layer[i]).replace("{e}", expert[i]));
   };
 
+  // The widest cell of a column in characters. Only rows in view exist: without
+  // it, columns would change their widths while one scrolls.
+  const widest = (column) => {
+    const known = column.values.filter((value) => value !== null);
+    if (column.text) {
+      return known.reduce((most, value) => Math.max(most, value.length), 1);
+    }
+    const ends = [known.reduce((a, b) => Math.min(a, b), 0),
+      known.reduce((a, b) => Math.max(a, b), 0)];
+    const lengths = ends.map((value) => format(value, column.digits).length);
+    return Math.max(...lengths, column.digits === undefined ? 9 : 1);
+  };
+
   const drawTable = (figure, table) => {
     const columns = table.columns.map((column) => ({
       name: column.name, digits: column.digits,
@@ -353,6 +366,8 @@
       figure.querySelector("figcaption").textContent);
     const buttons = columns.map((column, i) => {
       const button = make("button", { type: "button" });
+      button.style.minWidth =
+        "min(30rem, calc(" + widest(column) + "ch + 1.4rem))";
       button.addEventListener("click", () => {
         down = sorted === i ? !down : !column.text;
         sorted = i;
